@@ -1,0 +1,2 @@
+//! lyceum
+fn main() {}
