@@ -100,6 +100,8 @@ pub struct Response {
     /// The request failed, with the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// Tokens that the answer cost.
+    /// Tokens that the answer cost. Not stored: how much of a prompt was found in the prefix tree
+    /// depends on who came before, and records must not.
+    #[serde(skip)]
     pub usage: Usage,
 }
