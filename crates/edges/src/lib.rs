@@ -1,0 +1,68 @@
+//! Which crate may know which?
+//!
+//! [`ROOMS`] lists, for each crate of the workspace, the other crates that it may depend on;
+//! [`GUARDED`] lists, for each third-party crate that an invariant speaks of, who may use it. A new
+//! edge is an entry here, with a reviewer's eye on it. The test in `tests/audit.rs` compares both
+//! with `cargo metadata` and looks through the libraries' sources for printing and exiting.
+//!
+//! Invariants that the lists write down: pure rooms know nothing of models; features never depend
+//! on each other; `lm` has no tensor library and no network; only `run` knows engines; only `cli`
+//! prints or exits.
+
+/// Each crate, and the crates of the workspace that it may depend on, in the order of the data flow.
+pub const ROOMS: &[(&str, &[&str])] = &[
+    ("record", &[]),
+    ("edges", &[]),
+    ("assets", &["record"]),
+    ("documents", &["record"]),
+    ("lm", &["record"]),
+    ("weights", &["record"]),
+    ("lm-local", &["lm", "record", "weights"]),
+    ("lm-http", &["lm", "record"]),
+    ("rag", &["lm", "record"]),
+    ("synth", &["lm", "record"]),
+    ("learn", &["record", "weights"]),
+    // The open-book exam takes the retriever by its type; `rag` is pure and has no model behind it.
+    ("exam", &["lm", "rag", "record"]),
+    ("report", &["record"]),
+    (
+        "run",
+        &[
+            "assets",
+            "documents",
+            "exam",
+            "learn",
+            "lm",
+            "lm-http",
+            "lm-local",
+            "rag",
+            "record",
+            "report",
+            "synth",
+            "weights",
+        ],
+    ),
+    ("cli", &["lm", "record", "run", "weights"]),
+];
+
+/// Third-party crates that only some may use, and those who may.
+pub const GUARDED: &[(&str, &[&str])] = &[
+    // Tensor and linear algebra libraries.
+    ("candle-core", &["weights"]),
+    ("gemm", &["learn", "lm-local"]),
+    ("half", &["learn", "lm-local", "weights"]),
+    ("safetensors", &["learn", "weights"]),
+    ("tokenizers", &["weights"]),
+    // Network.
+    ("reqwest", &["lm-http"]),
+    ("hf-hub", &["assets"]),
+    // The terminal.
+    ("anyhow", &["cli"]),
+    ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("mimalloc", &["cli"]),
+];
+
+/// Crates that may print and exit.
+pub const PRINTERS: &[&str] = &["cli"];
