@@ -1,1 +1,2 @@
 //! learn
+pub mod ops;

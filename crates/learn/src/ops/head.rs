@@ -1,0 +1,123 @@
+//! Output head and cross-entropy in one: loss and gradient of the final hidden rows that carry loss.
+//!
+//! For a row x with target token c: z = W x, loss = log Σⱼ e^{zⱼ} − z_c, and
+//! dx = weight · Wᵀ (softmax(z) − e_c). Rows go in chunks, so logits never exist for all of them.
+
+use rayon::prelude::*;
+
+use super::matrix::{Store, View, ViewMut, multiply};
+use super::wide::{exp, sum_of, wide};
+
+/// Rows whose logits exist at one time.
+pub const CHUNK: usize = 128;
+
+/// The frozen head, vocab × width.
+pub struct Head<'a> {
+    /// W, row-major.
+    pub weight: &'a [f32],
+    /// Rows of W.
+    pub vocab: usize,
+    /// Columns of W.
+    pub width: usize,
+    /// Threads of the products.
+    pub threads: usize,
+}
+
+/// Turns a row of logits into its loss and leaves `weight · (softmax − one-hot)` in its place.
+#[inline(always)]
+fn cross_entropy(logits: &mut [f32], target: usize, weight: f32) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 32];
+    let mut chunks = logits.chunks_exact(32);
+    for chunk in &mut chunks {
+        for i in 0..32 {
+            lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
+        }
+    }
+    let most = lanes.iter().chain(chunks.remainder()).fold(f32::NEG_INFINITY, |m, &x| m.max(x));
+    let right = logits[target] - most;
+    logits.iter_mut().for_each(|z| *z = exp(*z - most));
+    // Blocks of the sum are added in f64, so that a vocabulary of 150,000 costs no digits.
+    let sum: f64 = logits.chunks(1024).map(|block| f64::from(sum_of(block, block, |a, _| a))).sum();
+    let factor = (f64::from(weight) / sum) as f32;
+    logits.iter_mut().for_each(|z| *z *= factor);
+    logits[target] -= weight;
+    (sum.ln() - f64::from(right)) as f32
+}
+
+impl Head<'_> {
+    /// Losses of the rows of `x` (rows × width) for `targets`, in nats. Where `dx` is given it becomes
+    /// the gradient of `weight · Σ losses`. `logits` is scratch of at least
+    /// min(rows, [`CHUNK`]) × vocab.
+    pub fn losses(
+        &self,
+        x: &[f32],
+        targets: &[u32],
+        weight: f32,
+        logits: &mut [f32],
+        mut dx: Option<&mut [f32]>,
+        losses: &mut [f32],
+    ) {
+        let Self { vocab, width, threads, .. } = *self;
+        let matrix = View::new(self.weight, vocab, width);
+        let chunks = x.chunks(CHUNK * width).zip(targets.chunks(CHUNK)).zip(losses.chunks_mut(CHUNK));
+        for (index, ((x, targets), losses)) in chunks.enumerate() {
+            let rows = targets.len();
+            let logits = &mut logits[..rows * vocab];
+            let x = View::new(x, rows, width);
+            multiply(ViewMut::new(logits, rows, vocab), Store::Set, 1.0, x, matrix.transposed(), threads);
+            (logits.par_chunks_mut(vocab), targets.par_iter(), losses.par_iter_mut()).into_par_iter().for_each(
+                |(logits, &target, loss)| *loss = wide(|| cross_entropy(logits, target as usize, weight)),
+            );
+            if let Some(dx) = dx.as_deref_mut() {
+                let dx = &mut dx[index * CHUNK * width..][..rows * width];
+                let dz = View::new(logits, rows, vocab);
+                multiply(ViewMut::new(dx, rows, width), Store::Set, 1.0, dz, matrix, threads);
+            }
+        }
+    }
+
+    /// The logits themselves (rows × vocab).
+    pub fn logits(&self, x: &[f32], logits: &mut [f32]) {
+        let rows = x.len() / self.width;
+        let matrix = View::new(self.weight, self.vocab, self.width).transposed();
+        let x = View::new(x, rows, self.width);
+        multiply(ViewMut::new(logits, rows, self.vocab), Store::Set, 1.0, x, matrix, self.threads);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check;
+
+    #[test]
+    fn gradient_matches_finite_differences_over_several_chunks() {
+        let (rows, width, vocab) = (CHUNK + 3, 3, 41);
+        let weight = check::noise(1, vocab * width);
+        let x = check::noise(2, rows * width);
+        let targets: Vec<u32> = (0..rows as u32).map(|i| i * 7 % vocab as u32).collect();
+        let head = Head { weight: &weight, vocab, width, threads: 1 };
+        let (mut logits, mut losses, mut dx) = (vec![0.0; CHUNK * vocab], vec![0.0; rows], vec![0.0; x.len()]);
+        head.losses(&x, &targets, 0.5, &mut logits, Some(&mut dx), &mut losses);
+        let plain = |x: &[f32]| -> f64 {
+            // The definition in f64, which also checks the loss itself.
+            (0..rows)
+                .map(|r| {
+                    let z = |j: usize| check::dot(&x[r * width..][..width], &weight[j * width..][..width]);
+                    (0..vocab).map(|j| z(j).exp()).sum::<f64>().ln() - z(targets[r] as usize)
+                })
+                .sum()
+        };
+        let ours: f64 = losses.iter().map(|&l| f64::from(l)).sum();
+        assert!((ours - plain(&x)).abs() / ours < 1e-6);
+        check::gradient(&x, &dx, |x| 0.5 * plain(x));
+    }
+
+    #[test]
+    fn large_logits_neither_overflow_nor_lose_the_loss() {
+        let head = Head { weight: &[300.0, -300.0], vocab: 2, width: 1, threads: 1 };
+        let (mut logits, mut losses, mut dx) = (vec![0.0; 4], vec![0.0; 2], vec![0.0; 2]);
+        head.losses(&[1.0, 1.0], &[0, 1], 1.0, &mut logits, Some(&mut dx), &mut losses);
+        assert!(losses[0].abs() < 1e-6 && (losses[1] - 600.0).abs() < 1e-3 && dx.iter().all(|d| d.is_finite()));
+    }
+}

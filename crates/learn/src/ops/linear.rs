@@ -1,0 +1,173 @@
+//! Projections that share an input: y = x Wᵀ (+ bias) + s · (x Aᵀ) Bᵀ.
+//!
+//! W is frozen, so there is no gradient of it: only that of x, A and B. The projections of one input
+//! (q, k and v; gate and up) are one matrix, and so are their A matrices; each has a B of its own.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::matrix::{Store, View, ViewMut, multiply};
+
+/// Where one projection's low-rank pair stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// Its columns in y.
+    pub columns: Range<usize>,
+    /// Its B (outputs × rank, row-major) in the vector of parameters.
+    pub b: Range<usize>,
+}
+
+/// The low-rank pairs of the projections that share an input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LowRank {
+    /// Rank of each pair.
+    pub rank: usize,
+    /// s = α / rank.
+    pub scale: f32,
+    /// All A matrices, one after the other (members · rank × inputs), in the vector of parameters.
+    pub a: Range<usize>,
+    /// The projections that are adapted; none is allowed.
+    pub members: Vec<Member>,
+}
+
+impl LowRank {
+    /// Columns of x Aᵀ.
+    pub fn ranks(&self) -> usize {
+        self.rank * self.members.len()
+    }
+}
+
+/// A frozen matrix, outputs × inputs, with its low-rank pairs.
+#[derive(Clone, Copy)]
+pub struct Linear<'a> {
+    /// W, row-major.
+    pub weight: &'a [f32],
+    /// Inputs.
+    pub inputs: usize,
+    /// Outputs.
+    pub outputs: usize,
+    /// Added to every row of y.
+    pub bias: Option<&'a [f32]>,
+    /// The pairs.
+    pub low_rank: &'a LowRank,
+    /// The vector of parameters in which the pairs stand.
+    pub parameters: &'a [f32],
+    /// Threads of the products.
+    pub threads: usize,
+}
+
+impl Linear<'_> {
+    /// Writes (or adds) y for the rows of `x`, and keeps u = s · x Aᵀ (tokens × ranks).
+    pub fn forward(&self, x: &[f32], into: Store, y: &mut [f32], u: &mut [f32]) {
+        let Self { inputs, outputs, threads, low_rank, .. } = *self;
+        let tokens = x.len() / inputs;
+        let x = View::new(x, tokens, inputs);
+        let weight = View::new(self.weight, outputs, inputs).transposed();
+        multiply(ViewMut::new(y, tokens, outputs), into, 1.0, x, weight, threads);
+        if let Some(bias) = self.bias {
+            y.par_chunks_mut(outputs).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
+        }
+        let ranks = low_rank.ranks();
+        if ranks == 0 {
+            return;
+        }
+        let a = View::new(&self.parameters[low_rank.a.clone()], ranks, inputs);
+        multiply(ViewMut::new(u, tokens, ranks), Store::Set, low_rank.scale, x, a.transposed(), threads);
+        for (i, member) in low_rank.members.iter().enumerate() {
+            let u = View::strided(&u[i * low_rank.rank..], tokens, low_rank.rank, ranks);
+            let b = View::new(&self.parameters[member.b.clone()], member.columns.len(), low_rank.rank);
+            let y = ViewMut::strided(&mut y[member.columns.start..], tokens, member.columns.len(), outputs);
+            multiply(y, Store::Add, 1.0, u, b.transposed(), threads);
+        }
+    }
+
+    /// First half of the backward pass: e = s · dy B (tokens × ranks), dB += dyᵀ u, and, where a `dx`
+    /// is wanted, dx = (or +=) dy W + e A.
+    pub fn backward(&self, dy: &[f32], u: &[f32], e: &mut [f32], dx: Option<(Store, &mut [f32])>, gradient: &mut [f32]) {
+        let Self { inputs, outputs, threads, low_rank, .. } = *self;
+        let tokens = dy.len() / outputs;
+        let ranks = low_rank.ranks();
+        for (i, member) in low_rank.members.iter().enumerate() {
+            let dy = View::strided(&dy[member.columns.start..], tokens, member.columns.len(), outputs);
+            let b = View::new(&self.parameters[member.b.clone()], member.columns.len(), low_rank.rank);
+            let part = ViewMut::strided(&mut e[i * low_rank.rank..], tokens, low_rank.rank, ranks);
+            multiply(part, Store::Set, low_rank.scale, dy, b, threads);
+            let db = ViewMut::new(&mut gradient[member.b.clone()], member.columns.len(), low_rank.rank);
+            let u = View::strided(&u[i * low_rank.rank..], tokens, low_rank.rank, ranks);
+            multiply(db, Store::Add, 1.0, dy.transposed(), u, threads);
+        }
+        let Some((into, dx)) = dx else { return };
+        let weight = View::new(self.weight, outputs, inputs);
+        multiply(ViewMut::new(dx, tokens, inputs), into, 1.0, View::new(dy, tokens, outputs), weight, threads);
+        if ranks > 0 {
+            let a = View::new(&self.parameters[low_rank.a.clone()], ranks, inputs);
+            multiply(ViewMut::new(dx, tokens, inputs), Store::Add, 1.0, View::new(e, tokens, ranks), a, threads);
+        }
+    }
+
+    /// Second half: dA += eᵀ x. It stands apart because x may be computed again only after dx.
+    pub fn backward_a(&self, x: &[f32], e: &[f32], gradient: &mut [f32]) {
+        let (tokens, ranks) = (x.len() / self.inputs, self.low_rank.ranks());
+        if ranks > 0 {
+            let da = ViewMut::new(&mut gradient[self.low_rank.a.clone()], ranks, self.inputs);
+            let e = View::new(e, tokens, ranks).transposed();
+            multiply(da, Store::Add, 1.0, e, View::new(x, tokens, self.inputs), self.threads);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check;
+
+    #[test]
+    fn gradients_of_input_and_pairs_match_finite_differences() {
+        let (tokens, inputs, outputs, rank) = (3, 5, 9, 2);
+        // The middle projection of three is not adapted.
+        let low_rank = LowRank {
+            rank,
+            scale: 0.7,
+            a: 0..20,
+            members: vec![Member { columns: 0..4, b: 20..28 }, Member { columns: 6..9, b: 28..34 }],
+        };
+        let (weight, bias, parameters) = (check::noise(1, 45), check::noise(2, 9), check::noise(3, 34));
+        let (x, dy) = (check::noise(4, tokens * inputs), check::noise(5, tokens * outputs));
+        let run = |x: &[f32], parameters: &[f32]| {
+            let linear =
+                Linear { weight: &weight, inputs, outputs, bias: Some(&bias), low_rank: &low_rank, parameters, threads: 1 };
+            let (mut y, mut u, mut e) = (vec![0.0; tokens * outputs], vec![0.0; tokens * 4], vec![0.0; tokens * 4]);
+            linear.forward(x, Store::Set, &mut y, &mut u);
+            let (mut dx, mut gradient) = (vec![0.0; x.len()], vec![0.0; 34]);
+            linear.backward(&dy, &u, &mut e, Some((Store::Set, &mut dx)), &mut gradient);
+            linear.backward_a(x, &e, &mut gradient);
+            (check::dot(&y, &dy), dx, gradient)
+        };
+        let (_, dx, gradient) = run(&x, &parameters);
+        check::gradient(&x, &dx, |x| run(x, &parameters).0);
+        check::gradient(&parameters, &gradient, |p| run(&x, p).0);
+    }
+
+    #[test]
+    fn threads_do_not_change_a_bit() {
+        let (tokens, inputs, outputs) = (150, 192, 320);
+        let low_rank = LowRank { rank: 8, scale: 2.0, a: 0..8 * inputs, members: vec![Member { columns: 0..outputs, b: 8 * inputs..8 * (inputs + outputs) }] };
+        let (weight, parameters) = (check::noise(1, inputs * outputs), check::noise(2, 8 * (inputs + outputs)));
+        let (x, dy) = (check::noise(3, tokens * inputs), check::noise(4, tokens * outputs));
+        let run = |threads| {
+            let linear = Linear { weight: &weight, inputs, outputs, bias: None, low_rank: &low_rank, parameters: &parameters, threads };
+            let (mut y, mut u, mut e) = (vec![0.0; tokens * outputs], vec![0.0; tokens * 8], vec![0.0; tokens * 8]);
+            let (mut dx, mut gradient) = (vec![0.0; x.len()], vec![0.0; parameters.len()]);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                linear.forward(&x, Store::Set, &mut y, &mut u);
+                linear.backward(&dy, &u, &mut e, Some((Store::Set, &mut dx)), &mut gradient);
+                linear.backward_a(&x, &e, &mut gradient);
+            });
+            (y, dx, gradient)
+        };
+        let one = run(1);
+        assert!(one == run(2) && one == run(3));
+    }
+}

@@ -1,0 +1,180 @@
+//! y = g ∘ x / √(mean(x²) + ε), row by row; the gain g is frozen.
+
+use rayon::prelude::*;
+
+use super::ROWS;
+use super::wide::{sum_of, wide};
+
+#[inline(always)]
+fn normalise(x: &[f32], gain: &[f32], epsilon: f32, y: &mut [f32]) -> f32 {
+    let inverse = 1.0 / (sum_of(x, x, |a, b| a * b) / x.len() as f32 + epsilon).sqrt();
+    for ((y, &x), &gain) in y.iter_mut().zip(x).zip(gain) {
+        *y = gain * (x * inverse);
+    }
+    inverse
+}
+
+/// Adds to `dx` (or sets it where `SET`): inverse · (g∘dy − x̂ · mean(g∘dy∘x̂)), x̂ = x · inverse.
+#[inline(always)]
+fn differentiate<const SET: bool>(x: &[f32], inverse: f32, gain: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let width = x.len();
+    let mut scaled = 0f32;
+    // mean(g∘dy∘x̂): two slices at a time is what `sum_of` takes, so blocks of the row go through it.
+    for start in (0..width).step_by(64) {
+        let end = (start + 64).min(width);
+        let mut product = [0f32; 64];
+        for (p, (&g, &d)) in product.iter_mut().zip(gain[start..end].iter().zip(&dy[start..end])) {
+            *p = g * d;
+        }
+        scaled += sum_of(&product[..end - start], &x[start..end], |a, b| a * b);
+    }
+    let mean = scaled * inverse / width as f32;
+    for (((dx, &x), &gain), &dy) in dx.iter_mut().zip(x).zip(gain).zip(dy) {
+        let change = inverse * (gain * dy - x * inverse * mean);
+        *dx = if SET { change } else { *dx + change };
+    }
+}
+
+/// Normalises each row of `x` (rows × gain.len()) into `y` and keeps 1/√(mean(x²)+ε) in `inverse`.
+pub fn forward(x: &[f32], gain: &[f32], epsilon: f32, y: &mut [f32], inverse: &mut [f32]) {
+    let width = gain.len();
+    let block = ROWS * width;
+    (x.par_chunks(block), y.par_chunks_mut(block), inverse.par_chunks_mut(ROWS)).into_par_iter().for_each(
+        |(x, y, inverse)| {
+            wide(|| {
+                for ((x, y), inverse) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(inverse) {
+                    *inverse = normalise(x, gain, epsilon, y);
+                }
+            });
+        },
+    );
+}
+
+/// Computes y again from `x` and the kept `inverse`, to the same bits as [`forward`].
+pub fn again(x: &[f32], inverse: &[f32], gain: &[f32], y: &mut [f32]) {
+    let width = gain.len();
+    let block = ROWS * width;
+    (x.par_chunks(block), y.par_chunks_mut(block), inverse.par_chunks(ROWS)).into_par_iter().for_each(
+        |(x, y, inverse)| {
+            wide(|| {
+                for ((x, y), &inverse) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(inverse) {
+                    for ((y, &x), &gain) in y.iter_mut().zip(x).zip(gain) {
+                        *y = gain * (x * inverse);
+                    }
+                }
+            });
+        },
+    );
+}
+
+/// Adds the gradient with respect to `x` to `dx`.
+pub fn backward(x: &[f32], inverse: &[f32], gain: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let width = gain.len();
+    let block = ROWS * width;
+    (x.par_chunks(block), inverse.par_chunks(ROWS), dy.par_chunks(block), dx.par_chunks_mut(block))
+        .into_par_iter()
+        .for_each(|(x, inverse, dy, dx)| {
+            wide(|| {
+                for (((x, &inverse), dy), dx) in
+                    x.chunks_exact(width).zip(inverse).zip(dy.chunks_exact(width)).zip(dx.chunks_exact_mut(width))
+                {
+                    differentiate::<false>(x, inverse, gain, dy, dx);
+                }
+            });
+        });
+}
+
+/// Normalises the heads of queries and keys in place (Qwen3). Each row of `rows` is `stride` long and
+/// begins with `query_heads` query heads, then `key_heads` key heads, each as long as a gain.
+/// The untouched values go to `raw` (tokens × heads · head_dim), the factors to `inverse`.
+#[allow(clippy::too_many_arguments)]
+pub fn heads_forward(
+    rows: &mut [f32],
+    stride: usize,
+    query_heads: usize,
+    key_heads: usize,
+    query_gain: &[f32],
+    key_gain: &[f32],
+    epsilon: f32,
+    raw: &mut [f32],
+    inverse: &mut [f32],
+) {
+    let (dim, heads) = (query_gain.len(), query_heads + key_heads);
+    (rows.par_chunks_mut(stride), raw.par_chunks_mut(heads * dim), inverse.par_chunks_mut(heads))
+        .into_par_iter()
+        .for_each(|(row, raw, inverse)| {
+            raw.copy_from_slice(&row[..heads * dim]);
+            for head in 0..heads {
+                let gain = if head < query_heads { query_gain } else { key_gain };
+                let at = head * dim..(head + 1) * dim;
+                inverse[head] = normalise(&raw[at.clone()], gain, epsilon, &mut row[at]);
+            }
+        });
+}
+
+/// Turns the gradient with respect to the normalised heads, in `rows`, into that of the raw ones.
+#[allow(clippy::too_many_arguments)]
+pub fn heads_backward(
+    rows: &mut [f32],
+    stride: usize,
+    query_heads: usize,
+    key_heads: usize,
+    query_gain: &[f32],
+    key_gain: &[f32],
+    raw: &[f32],
+    inverse: &[f32],
+) {
+    let (dim, heads) = (query_gain.len(), query_heads + key_heads);
+    (rows.par_chunks_mut(stride), raw.par_chunks(heads * dim), inverse.par_chunks(heads)).into_par_iter().for_each(
+        |(row, raw, inverse)| {
+            let mut gradient = vec![0f32; dim];
+            for head in 0..heads {
+                let gain = if head < query_heads { query_gain } else { key_gain };
+                let at = head * dim..(head + 1) * dim;
+                gradient.copy_from_slice(&row[at.clone()]);
+                differentiate::<true>(&raw[at.clone()], inverse[head], gain, &gradient, &mut row[at]);
+            }
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check;
+
+    #[test]
+    fn gradient_matches_finite_differences() {
+        let (rows, width) = (3, 70);
+        let (x, gain, dy) = (check::noise(1, rows * width), check::noise(2, width), check::noise(3, rows * width));
+        let (mut y, mut inverse) = (vec![0.0; rows * width], vec![0.0; rows]);
+        forward(&x, &gain, 1e-5, &mut y, &mut inverse);
+        let mut repeated = vec![0.0; rows * width];
+        again(&x, &inverse, &gain, &mut repeated);
+        assert_eq!(y, repeated);
+        let mut dx = vec![0.0; rows * width];
+        backward(&x, &inverse, &gain, &dy, &mut dx);
+        check::gradient(&x, &dx, |x| {
+            forward(x, &gain, 1e-5, &mut y, &mut inverse);
+            check::dot(&y, &dy)
+        });
+    }
+
+    #[test]
+    fn gradient_of_head_norms_matches_finite_differences() {
+        let (tokens, stride, dim) = (2, 40, 8);
+        let x = check::noise(4, tokens * stride);
+        let (query, key, dy) = (check::noise(5, dim), check::noise(6, dim), check::noise(7, tokens * stride));
+        let (mut raw, mut inverse) = (vec![0.0; tokens * 3 * dim], vec![0.0; tokens * 3]);
+        let mut run = |x: &[f32], raw: &mut Vec<f32>, inverse: &mut Vec<f32>| {
+            let mut y = x.to_vec();
+            heads_forward(&mut y, stride, 2, 1, &query, &key, 1e-5, raw, inverse);
+            y
+        };
+        run(&x, &mut raw, &mut inverse);
+        let mut dx = dy.clone();
+        heads_backward(&mut dx, stride, 2, 1, &query, &key, &raw, &inverse);
+        let (mut a, mut b) = (raw.clone(), inverse.clone());
+        check::gradient(&x, &dx, |x| check::dot(&run(x, &mut a, &mut b), &dy));
+    }
+}
