@@ -1,0 +1,280 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use record::{Mode, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::statistics::{Estimate, McNemar, clustered_mean, mcnemar, wilson};
+use crate::{Error, Result};
+
+/// One sitting in numbers. Failures and abstentions are part of `n`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Label of the model.
+    pub model: String,
+    /// How the exam was sat.
+    pub mode: Mode,
+    /// Items.
+    pub n: usize,
+    /// Items answered right.
+    pub right: usize,
+    /// Mean score, in [0, 1].
+    pub score: f64,
+    /// Lower 95 % limit of the mean score: Wilson's with as many trials as there are facts, which is
+    /// the widest that clustering can make it.
+    pub low: f64,
+    /// Upper 95 % limit.
+    pub high: f64,
+    /// Mean of the secondary mark, in [0, 1].
+    pub secondary: f64,
+    /// Items whose request failed.
+    pub failed: usize,
+    /// Items on which the model said nothing, or that it does not know.
+    pub abstained: usize,
+}
+
+/// The items of one document or of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// The document's id, or the kind's name.
+    pub name: String,
+    /// First sitting.
+    pub before: Tally,
+    /// Second sitting.
+    pub after: Tally,
+    /// Paired difference; absent below two facts.
+    pub difference: Option<Estimate>,
+}
+
+/// Two sittings of one bank, paired by item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// First sitting.
+    pub before: Tally,
+    /// Second sitting.
+    pub after: Tally,
+    /// Score after less score before, in shares of 1 (0.5 = 50 points), clustered by fact.
+    pub difference: Estimate,
+    /// The same of the secondary mark.
+    pub secondary: Estimate,
+    /// Items that changed between right and wrong.
+    pub changed: McNemar,
+    /// By document, in the order of their names.
+    pub by_document: Vec<Group>,
+    /// By kind of answer.
+    pub by_kind: Vec<Group>,
+}
+
+/// What a comparison says about a bar that was set beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The lower 95 % limit of the difference reaches the bar.
+    Confirmed,
+    /// The upper 95 % limit stays below the bar.
+    Refuted,
+    /// Neither.
+    Undecided,
+}
+
+impl Comparison {
+    /// Whether the difference reaches `bar`, a share of 1. A bar of −0.04 asks whether less than 4
+    /// points were lost.
+    pub fn verdict(&self, bar: f64) -> Verdict {
+        if self.difference.low >= bar {
+            Verdict::Confirmed
+        } else if self.difference.high < bar {
+            Verdict::Refuted
+        } else {
+            Verdict::Undecided
+        }
+    }
+}
+
+/// Pairs two sittings by item and compares them. Both must cover the same items, asked in the same
+/// words, each once; model and mode may differ.
+pub fn compare(before: &[Response], after: &[Response]) -> Result<Comparison> {
+    let pairs = pair(before, after)?;
+    let facts = |pairs: &[Pair]| pairs.iter().map(|(b, _)| b.fact.as_str()).collect::<BTreeSet<_>>().len();
+    let too_few = || Error::TooFew { clusters: facts(&pairs) };
+    let difference = difference(&pairs, |r| r.score).ok_or_else(too_few)?;
+    let secondary = self::difference(&pairs, |r| r.secondary).ok_or_else(too_few)?;
+    let is_right = |r: &Response| r.score >= 0.5;
+    let gained = pairs.iter().filter(|(b, a)| !is_right(b) && is_right(a)).count();
+    let lost = pairs.iter().filter(|(b, a)| is_right(b) && !is_right(a)).count();
+    Ok(Comparison {
+        before: tally(pairs.iter().map(|pair| pair.0)),
+        after: tally(pairs.iter().map(|pair| pair.1)),
+        difference,
+        secondary,
+        changed: mcnemar(gained, lost),
+        by_document: groups(&pairs, |r| r.document.clone()),
+        by_kind: groups(&pairs, |r| format!("{:?}", r.kind).to_lowercase()),
+    })
+}
+
+type Pair<'a> = (&'a Response, &'a Response);
+
+fn pair<'a>(before: &'a [Response], after: &'a [Response]) -> Result<Vec<Pair<'a>>> {
+    let differs = |problem: String| Err(Error::Differs { problem });
+    let mut second: HashMap<&str, &Response> = HashMap::new();
+    for response in after {
+        if second.insert(&response.item, response).is_some() {
+            return differs(format!("item {:?} was answered twice by {:?}", response.item, response.model));
+        }
+    }
+    let mut pairs = Vec::with_capacity(before.len());
+    for first in before {
+        let Some(second) = second.remove(first.item.as_str()) else {
+            return differs(format!(
+                "item {:?} is missing from {:?}, or was answered twice before",
+                first.item,
+                label(after)
+            ));
+        };
+        for (field, one, two) in [
+            ("question", &first.question, &second.question),
+            ("expected", &first.expected, &second.expected),
+            ("fact", &first.fact, &second.fact),
+            ("document", &first.document, &second.document),
+        ] {
+            if one != two {
+                return differs(format!("item {:?} has another `{field}` in the second sitting", first.item));
+            }
+        }
+        pairs.push((first, second));
+    }
+    // The smallest id, so that the message does not depend on the map's order.
+    if let Some(left) = second.keys().min() {
+        return differs(format!("item {left:?} is missing from {:?}", label(before)));
+    }
+    Ok(pairs)
+}
+
+fn label(responses: &[Response]) -> &str {
+    responses.first().map_or("", |response| response.model.as_str())
+}
+
+fn difference(pairs: &[Pair], mark: impl Fn(&Response) -> f64) -> Option<Estimate> {
+    clustered_mean(pairs.iter().map(|(before, after)| (before.fact.as_str(), mark(after) - mark(before))))
+}
+
+fn tally<'a>(responses: impl Iterator<Item = &'a Response>) -> Tally {
+    let responses: Vec<&Response> = responses.collect();
+    let n = responses.len();
+    let mean = |mark: fn(&Response) -> f64| responses.iter().map(|r| mark(r)).sum::<f64>() / n.max(1) as f64;
+    let facts: BTreeSet<&str> = responses.iter().map(|r| r.fact.as_str()).collect();
+    let score = mean(|r| r.score);
+    let (low, high) = wilson(score, facts.len());
+    Tally {
+        model: responses.first().map_or_else(String::new, |r| r.model.clone()),
+        mode: responses.first().map_or(Mode::Closed, |r| r.mode),
+        n,
+        right: responses.iter().filter(|r| r.score >= 0.5).count(),
+        score,
+        low,
+        high,
+        secondary: mean(|r| r.secondary),
+        failed: responses.iter().filter(|r| r.failed.is_some()).count(),
+        abstained: responses.iter().filter(|r| r.abstained).count(),
+    }
+}
+
+fn groups(pairs: &[Pair], key: impl Fn(&Response) -> String) -> Vec<Group> {
+    let mut members: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
+    for pair in pairs {
+        members.entry(key(pair.0)).or_default().push(*pair);
+    }
+    let group = |(name, pairs): (String, Vec<Pair>)| Group {
+        name,
+        before: tally(pairs.iter().map(|pair| pair.0)),
+        after: tally(pairs.iter().map(|pair| pair.1)),
+        difference: difference(&pairs, |r| r.score),
+    };
+    members.into_iter().map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use record::{FactKind, Usage};
+
+    fn response(item: usize, fact: usize, score: f64) -> Response {
+        Response {
+            item: format!("i{item}"),
+            fact: format!("f{fact}"),
+            document: format!("d{}", fact % 3),
+            kind: if fact.is_multiple_of(2) { FactKind::Number } else { FactKind::Name },
+            model: "m".into(),
+            mode: Mode::Closed,
+            question: format!("q{item}"),
+            expected: "x".into(),
+            text: String::new(),
+            score,
+            secondary: score,
+            choice_logprobs: Vec::new(),
+            abstained: false,
+            failed: None,
+            usage: Usage::default(),
+        }
+    }
+
+    /// 40 items about 20 facts; before every tenth is right, after all but every eighth.
+    fn sittings() -> (Vec<Response>, Vec<Response>) {
+        let before = (0..40).map(|i| response(i, i / 2, f64::from(u8::from(i % 10 == 0)))).collect();
+        let after = (0..40).map(|i| response(i, i / 2, f64::from(u8::from(i % 8 != 0)))).collect();
+        (before, after)
+    }
+
+    #[test]
+    fn numbers_add_up_and_pairing_ignores_order() {
+        let (before, mut after) = sittings();
+        after.reverse();
+        let comparison = compare(&before, &after).expect("compare");
+        assert_eq!((comparison.before.right, comparison.after.right, comparison.after.n), (4, 35, 40));
+        assert!((comparison.difference.mean - 31.0 / 40.0).abs() < 1e-12);
+        assert_eq!(comparison.difference.clusters, 20);
+        // Item 0 is right before and wrong after; 10, 20 and 30 are right both times.
+        assert_eq!((comparison.changed.gained, comparison.changed.lost), (32, 1));
+        for groups in [&comparison.by_document, &comparison.by_kind] {
+            assert_eq!(groups.iter().map(|g| g.before.n).sum::<usize>(), 40);
+            assert_eq!(groups.iter().map(|g| g.after.right).sum::<usize>(), 35);
+        }
+        let json = serde_json::to_string(&comparison).expect("encode");
+        assert_eq!(serde_json::from_str::<Comparison>(&json).expect("decode"), comparison);
+    }
+
+    #[test]
+    fn verdicts_go_by_the_limits() {
+        let (before, after) = sittings();
+        let comparison = compare(&before, &after).expect("compare");
+        assert_eq!(comparison.verdict(0.5), Verdict::Confirmed);
+        assert_eq!(comparison.verdict(comparison.difference.mean), Verdict::Undecided);
+        assert_eq!(comparison.verdict(0.99), Verdict::Refuted);
+        assert_eq!(compare(&before, &before).expect("compare").verdict(-0.04), Verdict::Undecided);
+    }
+
+    #[test]
+    fn failures_and_abstentions_stay_in_the_denominator() {
+        let (mut before, after) = sittings();
+        before[1].failed = Some("down".into());
+        before[2].abstained = true;
+        let tally = compare(&before, &after).expect("compare").before;
+        assert_eq!((tally.n, tally.failed, tally.abstained), (40, 1, 1));
+    }
+
+    #[test]
+    fn banks_that_differ_are_refused() {
+        let (before, after) = sittings();
+        let message = |after: &[Response]| compare(&before, after).expect_err("refused").to_string();
+        assert!(message(&after[1..]).contains("\"i0\""));
+        let more: Vec<_> = after.iter().cloned().chain([response(99, 3, 1.0)]).collect();
+        assert!(message(&more).contains("\"i99\""));
+        let twice: Vec<_> = after.iter().cloned().chain([after[5].clone()]).collect();
+        assert!(message(&twice).contains("twice"));
+        let mut reworded = after.clone();
+        reworded[7].question = "other".into();
+        assert!(message(&reworded).contains("`question`"));
+        let one: Vec<_> = before.iter().filter(|r| r.fact == "f1").cloned().collect();
+        assert!(matches!(compare(&one, &one), Err(Error::TooFew { clusters: 1 })));
+    }
+}
