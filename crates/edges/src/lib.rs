@@ -24,7 +24,8 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("learn", &["record", "weights"]),
     // The open-book exam takes the retriever by its type; `rag` is pure and has no model behind it.
     ("exam", &["lm", "rag", "record"]),
-    ("report", &["record"]),
+    // A report draws comparisons, by the type that the exam gives.
+    ("report", &["exam", "record"]),
     (
         "run",
         &[

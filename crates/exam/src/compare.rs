@@ -1,36 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use record::{Mode, Response};
+use record::Response;
 use serde::{Deserialize, Serialize};
 
-use crate::statistics::{Estimate, McNemar, clustered_mean, mcnemar, wilson};
-use crate::{Error, Result};
-
-/// One sitting in numbers. Failures and abstentions are part of `n`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Label of the model.
-    pub model: String,
-    /// How the exam was sat.
-    pub mode: Mode,
-    /// Items.
-    pub n: usize,
-    /// Items answered right.
-    pub right: usize,
-    /// Mean score, in [0, 1].
-    pub score: f64,
-    /// Lower 95 % limit of the mean score: Wilson's with as many trials as there are facts, which is
-    /// the widest that clustering can make it.
-    pub low: f64,
-    /// Upper 95 % limit.
-    pub high: f64,
-    /// Mean of the secondary mark, in [0, 1].
-    pub secondary: f64,
-    /// Items whose request failed.
-    pub failed: usize,
-    /// Items on which the model said nothing, or that it does not know.
-    pub abstained: usize,
-}
+use crate::statistics::{Estimate, McNemar, clustered_mean, mcnemar};
+use crate::tally::tally;
+use crate::{Error, Result, Tally};
 
 /// The items of one document or of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +62,19 @@ impl Comparison {
         } else {
             Verdict::Undecided
         }
+    }
+
+    /// The comparison in a sentence, with standard error, interval and denominator.
+    pub fn sentence(&self) -> String {
+        let Estimate { mean, standard_error, low, high, n, clusters, detectable } = self.difference;
+        let McNemar { gained, lost, mid, .. } = self.changed;
+        let [mean, standard_error, low, high, detectable] =
+            [mean, standard_error, low, high, detectable].map(|share| 100.0 * share);
+        format!(
+            "{mean:+.1} points (95 % interval {low:+.1} to {high:+.1}, standard error {standard_error:.1}, {n} questions \
+             about {clusters} facts); {gained} gained, {lost} lost, p = {mid:.3}; a change of {detectable:.1} points \
+             would have been seen"
+        )
     }
 }
 
@@ -158,27 +146,6 @@ fn difference(pairs: &[Pair], mark: impl Fn(&Response) -> f64) -> Option<Estimat
     clustered_mean(pairs.iter().map(|(before, after)| (before.fact.as_str(), mark(after) - mark(before))))
 }
 
-fn tally<'a>(responses: impl Iterator<Item = &'a Response>) -> Tally {
-    let responses: Vec<&Response> = responses.collect();
-    let n = responses.len();
-    let mean = |mark: fn(&Response) -> f64| responses.iter().map(|r| mark(r)).sum::<f64>() / n.max(1) as f64;
-    let facts: BTreeSet<&str> = responses.iter().map(|r| r.fact.as_str()).collect();
-    let score = mean(|r| r.score);
-    let (low, high) = wilson(score, facts.len());
-    Tally {
-        model: responses.first().map_or_else(String::new, |r| r.model.clone()),
-        mode: responses.first().map_or(Mode::Closed, |r| r.mode),
-        n,
-        right: responses.iter().filter(|r| r.score >= 0.5).count(),
-        score,
-        low,
-        high,
-        secondary: mean(|r| r.secondary),
-        failed: responses.iter().filter(|r| r.failed.is_some()).count(),
-        abstained: responses.iter().filter(|r| r.abstained).count(),
-    }
-}
-
 fn groups(pairs: &[Pair], key: impl Fn(&Response) -> String) -> Vec<Group> {
     let mut members: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
     for pair in pairs {
@@ -196,7 +163,7 @@ fn groups(pairs: &[Pair], key: impl Fn(&Response) -> String) -> Vec<Group> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::{FactKind, Usage};
+    use record::{FactKind, Mode, Usage};
 
     fn response(item: usize, fact: usize, score: f64) -> Response {
         Response {
@@ -259,7 +226,11 @@ mod tests {
         before[1].failed = Some("down".into());
         before[2].abstained = true;
         let tally = compare(&before, &after).expect("compare").before;
-        assert_eq!((tally.n, tally.failed, tally.abstained), (40, 1, 1));
+        assert_eq!((tally.n, tally.facts, tally.failed, tally.abstained), (40, 20, 1, 1));
+        let sentence = tally.sentence("base");
+        assert!(sentence.contains("4 of 40 questions about 20 facts") && sentence.contains("1 failed"), "{sentence}");
+        let sentence = compare(&before, &after).expect("compare").sentence();
+        assert!(sentence.starts_with("+77.5 points") && sentence.contains("32 gained, 1 lost"), "{sentence}");
     }
 
     #[test]

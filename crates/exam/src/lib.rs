@@ -1,8 +1,8 @@
 //! Set, sit and mark an exam.
 //!
 //! [`read_bank`] and [`control`] set it, [`sit`] asks every item of one model and marks the answers,
-//! [`compare`] sets two sittings of the same bank side by side, [`overlap`] measures whether the
-//! questions stood in the training samples.
+//! [`score`] counts a sitting, [`compare`] sets two sittings of the same bank side by side,
+//! [`overlap`] measures whether the questions stood in the training samples.
 //!
 //! Invariants: every item gives exactly one response, in the order of the items; a failed request
 //! or an abstention scores 0 and stays in the denominator. A comparison pairs by item, and refuses
@@ -19,9 +19,10 @@ mod normalise;
 mod overlap;
 mod sit;
 mod statistics;
+mod tally;
 
 pub use bank::{check_bank, read_bank, require_not_exam};
-pub use compare::{Comparison, Group, Tally, Verdict, compare};
+pub use compare::{Comparison, Group, Verdict, compare};
 pub use config::Config;
 pub use control::control;
 pub use error::{Error, Result};
@@ -29,3 +30,4 @@ pub use normalise::{abstains, exact_match, normalise, token_f1};
 pub use overlap::{Overlap, overlap};
 pub use sit::{shown, sit};
 pub use statistics::{Estimate, McNemar, clustered_mean, mcnemar, wilson};
+pub use tally::{Tally, score};
