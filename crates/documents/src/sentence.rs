@@ -1,83 +1,18 @@
 /// Words before a full stop that do not end a sentence.
-const ABBREVIATIONS: &[&str] = &[
-    "e.g", "i.e", "eg", "ie", "vs", "cf", "viz", "approx", "ca", "dr", "mr", "mrs", "ms", "prof", "st", "fig", "figs",
-    "sec", "ch", "chap", "vol", "pp", "jr", "sr", "lt", "capt", "col", "gen", "rev", "mt", "dept", "est", "ed", "eds",
-    "incl", "max", "min", "resp", "al",
-];
+const ABBREVIATIONS: &str = "e.g i.e eg ie vs cf viz approx ca dr mr mrs ms prof st fig figs sec ch chap vol pp jr sr lt capt col gen rev \
+    mt dept est ed eds incl max min resp al";
 
 /// Words that may stand before a number: `No. 5`, `p. 12`.
-const BEFORE_NUMBER: &[&str] = &["no", "nr", "p", "art", "op", "eq", "ver", "v"];
+const BEFORE_NUMBER: &str = "no nr p art op eq ver v";
 
 /// Words that begin sentences and never follow an initial: `class B. The …` is two sentences.
-const OPENERS: &[&str] = &[
-    "the",
-    "a",
-    "an",
-    "this",
-    "that",
-    "these",
-    "those",
-    "it",
-    "its",
-    "they",
-    "their",
-    "he",
-    "she",
-    "his",
-    "her",
-    "we",
-    "you",
-    "in",
-    "on",
-    "at",
-    "for",
-    "if",
-    "when",
-    "each",
-    "every",
-    "all",
-    "no",
-    "some",
-    "there",
-    "to",
-    "after",
-    "before",
-    "from",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "nobody",
-    "both",
-    "use",
-    "see",
-    "note",
-    "otherwise",
-    "however",
-    "then",
-    "so",
-    "but",
-    "and",
-    "as",
-    "by",
-    "only",
-    "never",
-    "do",
-    "with",
-];
+const OPENERS: &str = "the a an this that these those it its they their he she his her we you in on at for if when each every all \
+    no some there to after before from one two three four five six seven eight nine ten nobody both use see note \
+    otherwise however then so but and as by only never do with or";
 
 /// Things that are told apart by letters: `class B. Members …` is two sentences.
-const LETTERED: &[&str] = &[
-    "class", "grade", "type", "aisle", "appendix", "block", "option", "plan", "room", "hut", "section", "group",
-    "zone", "row", "step", "hall", "gate", "line", "vitamin", "team", "form", "key", "button", "drawer", "dock",
-    "berth",
-];
+const LETTERED: &str = "class grade type aisle appendix block option plan room hut section group zone row step hall gate line \
+    vitamin team form key button drawer dock berth";
 
 /// Cuts a paragraph (white space collapsed) into its sentences.
 ///
@@ -158,10 +93,10 @@ fn holds_on(before: &str, rest: &str) -> bool {
     let previous = words.next();
     let lower = word.to_lowercase();
     let next = rest.split(' ').next().unwrap_or("").trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    if ABBREVIATIONS.contains(&lower.as_str()) {
+    if listed(ABBREVIATIONS, &lower) {
         return true;
     }
-    if BEFORE_NUMBER.contains(&lower.as_str()) && next.starts_with(|c: char| c.is_ascii_digit()) {
+    if listed(BEFORE_NUMBER, &lower) && next.starts_with(|c: char| c.is_ascii_digit()) {
         return true;
     }
     // `3. Turn the key`: the number of a list entry.
@@ -171,10 +106,14 @@ fn holds_on(before: &str, rest: &str) -> bool {
     // An initial, as in `J. Smith` or `Ada B. King`.
     let mut letters = word.chars();
     let initial = matches!((letters.next(), letters.next()), (Some(only), None) if only.is_uppercase());
-    let lettered = previous.is_some_and(|p| LETTERED.contains(&p.to_lowercase().as_str()));
+    let lettered = previous.is_some_and(|p| listed(LETTERED, &p.to_lowercase()));
     let name = rest.split(' ').next().unwrap_or("").trim_end_matches([',', '.', ';', ':', '?', '!', ')']);
     let name = name.starts_with(char::is_uppercase) && name.chars().all(|c| c.is_alphabetic() || "-'’".contains(c));
-    initial && name && !lettered && !OPENERS.contains(&next.as_str())
+    initial && name && !lettered && !listed(OPENERS, &next)
+}
+
+fn listed(list: &str, word: &str) -> bool {
+    list.split(' ').any(|entry| entry == word)
 }
 
 #[cfg(test)]
