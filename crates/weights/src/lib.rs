@@ -2,7 +2,7 @@
 //!
 //! [`Checkpoint::open`] reads a GGUF file, a Hugging Face folder or a small `.npz`; engines ask it
 //! for [`Matrix`]es by [`Part`], never by a file's own names. [`Adapter`] reads and writes PEFT
-//! folders; `export_hf` and `export_gguf` write a model that other programs load.
+//! folders; [`export_hf`] and [`export_gguf`] write a model that other programs load.
 //!
 //! Invariants: rows of q and k are always in Hugging Face (rotate-half) order; a control token is
 //! never read out of user text; a damaged file is a typed error that names file and tensor, never a
@@ -13,15 +13,21 @@ mod architecture;
 mod chat;
 mod checkpoint;
 mod error;
+mod gguf;
+mod glass;
+mod huggingface;
 mod matrix;
 mod part;
 mod random;
+mod shards;
 mod tokenizer;
 
 pub use adapter::{Adapter, Pair};
 pub use architecture::{Architecture, Family, Rope, Scaling};
 pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
+pub use gguf::{Encoding, export_gguf};
+pub use huggingface::export_hf;
 pub use matrix::{BLOCK, Matrix, Q4_1_BYTES, Q8_0_BYTES, Storage};
 pub use part::{Part, Projection};
 pub use tokenizer::{Stream, Tokenizer};

@@ -99,6 +99,17 @@ impl Matrix {
         }
     }
 
+    /// Whether every number is finite; for quantised rows, every scale and minimum.
+    pub(crate) fn is_finite(&self) -> bool {
+        match &self.storage {
+            Storage::F32(data) => data.iter().all(|w| w.is_finite()),
+            Storage::Q4_1(data) => {
+                data.chunks_exact(Q4_1_BYTES).all(|b| half_at(b, 0).is_finite() && half_at(b, 2).is_finite())
+            }
+            Storage::Q8_0(data) => data.chunks_exact(Q8_0_BYTES).all(|b| half_at(b, 0).is_finite()),
+        }
+    }
+
     /// Row r of the result is row `source(r)` of this one. Works on quantised rows, because blocks
     /// never cross rows; a vector (one row) is permuted by its elements.
     pub(crate) fn permuted(self, source: impl Fn(usize) -> usize) -> Self {
@@ -133,6 +144,11 @@ pub(crate) fn interleaved(row: usize, head_dim: usize) -> usize {
 pub(crate) fn rotate_half(row: usize, head_dim: usize) -> usize {
     let (head, within) = (row / head_dim, row % head_dim);
     head * head_dim + (within % 2) * (head_dim / 2) + within / 2
+}
+
+/// Little-endian bytes as numbers.
+pub(crate) fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
 /// Quantises rows of numbers to Q8_0 bytes: d = max|w|/127 as f16, code = round(w/d).

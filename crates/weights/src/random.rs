@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use candle_core::quantized::gguf_file::Value;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::checkpoint::Source;
+use crate::gguf::Metadata;
 use crate::tokenizer::{Spec, character_of};
 use crate::{Architecture, Checkpoint, Matrix, Part, Result, Tokenizer};
 
@@ -14,7 +16,7 @@ const CONTROLS: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
 /// Merges, so that a token is not always a byte.
 const MERGES: [(&str, &str); 6] = [("Ġ", "t"), ("h", "e"), ("Ġt", "he"), ("i", "n"), ("a", "n"), ("Ġ", "a")];
 /// The smallest vocabulary: control tokens, bytes and merges.
-pub(crate) const SMALLEST: usize = CONTROLS.len() + 256 + MERGES.len();
+const SMALLEST: usize = CONTROLS.len() + 256 + MERGES.len();
 
 const TEMPLATE: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] \
     + '<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
@@ -31,12 +33,17 @@ impl Checkpoint {
         if let Some((field, problem)) = architecture.contradiction() {
             return Err(crate::Error::Setting { path, key: field.into(), problem });
         }
+        if architecture.vocab < SMALLEST {
+            let problem = format!("is {}, but the byte-level tokenizer needs {SMALLEST}", architecture.vocab);
+            return Err(crate::Error::Setting { path, key: "vocab".into(), problem });
+        }
         let spec = spec();
         let tokenizer = Tokenizer::build(spec, architecture.vocab, &path)?;
         let parts = architecture.parts().into_iter().map(|part| (part, random(&architecture, part, seed)));
         let source = Source::Memory(Arc::new(parts.collect::<BTreeMap<_, _>>()));
         let sha256 = format!("{seed:064x}");
-        Ok(Self { name: format!("random-{seed}"), sha256, architecture, tokenizer, path, source })
+        let metadata = Some(Arc::new(metadata()));
+        Ok(Self { name: format!("random-{seed}"), sha256, architecture, tokenizer, path, metadata, source })
     }
 }
 
@@ -59,8 +66,26 @@ fn names() -> Vec<String> {
     controls.chain(bytes).chain(MERGES.iter().map(|(a, b)| format!("{a}{b}"))).collect()
 }
 
+/// The same tokenizer as a GGUF file says it.
+fn metadata() -> Metadata {
+    let texts = |values: Vec<String>| Value::Array(values.into_iter().map(Value::String).collect());
+    let types = (0..SMALLEST).map(|id| Value::I32(if id < CONTROLS.len() { 3 } else { 1 }));
+    Metadata::from([
+        ("general.name".into(), Value::String("random".into())),
+        ("tokenizer.ggml.model".into(), Value::String("gpt2".into())),
+        ("tokenizer.ggml.pre".into(), Value::String("gpt-2".into())),
+        ("tokenizer.ggml.tokens".into(), texts(names())),
+        ("tokenizer.ggml.token_type".into(), Value::Array(types.collect())),
+        ("tokenizer.ggml.merges".into(), texts(MERGES.iter().map(|(a, b)| format!("{a} {b}")).collect())),
+        ("tokenizer.ggml.bos_token_id".into(), Value::U32(1)),
+        ("tokenizer.ggml.eos_token_id".into(), Value::U32(2)),
+        ("tokenizer.ggml.add_bos_token".into(), Value::Bool(false)),
+        ("tokenizer.chat_template".into(), Value::String(TEMPLATE.into())),
+    ])
+}
+
 fn spec() -> Spec {
-    let vocab: serde_json::Map<String, Value> =
+    let vocab: serde_json::Map<String, serde_json::Value> =
         names().into_iter().enumerate().map(|(id, name)| (name, id.into())).collect();
     let added: Vec<_> = CONTROLS
         .iter()
@@ -79,5 +104,5 @@ fn spec() -> Spec {
                    "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
                    "vocab": vocab, "merges": MERGES.map(|(a, b)| [a, b]) },
     });
-    Spec { json, bos: Some(1), eos: vec![2], add_bos: false, template: Some(TEMPLATE.into()) }
+    Spec { json, bos: Some(1), eos: vec![2], add_bos: Some(false), template: Some(TEMPLATE.into()) }
 }

@@ -41,7 +41,8 @@ pub(crate) struct Spec {
     pub json: Value,
     pub bos: Option<u32>,
     pub eos: Vec<u32>,
-    pub add_bos: bool,
+    /// Whether raw text begins with `bos`; none asks the pipeline's post-processor.
+    pub add_bos: Option<bool>,
     pub template: Option<String>,
 }
 
@@ -94,17 +95,11 @@ impl Tokenizer {
         let mut seen = std::collections::HashSet::new();
         eos.retain(|id| (*id as usize) < vocab && seen.insert(*id));
         let bos = spec.bos.filter(|id| (*id as usize) < vocab);
-        let inner = Inner {
-            pipeline,
-            continued,
-            bytes,
-            controls,
-            names,
-            strips_space,
-            add_bos: spec.add_bos,
-            template: spec.template,
-            json,
-        };
+        let begins =
+            || pipeline.encode_fast("", true).is_ok_and(|e| bos.is_some() && e.get_ids().first() == bos.as_ref());
+        let add_bos = spec.add_bos.unwrap_or_else(begins);
+        let inner =
+            Inner { pipeline, continued, bytes, controls, names, strips_space, add_bos, template: spec.template, json };
         Ok(Self { bos, eos, inner: Arc::new(inner) })
     }
 
