@@ -65,9 +65,9 @@ impl Head<'_> {
             let logits = &mut logits[..rows * vocab];
             let x = View::new(x, rows, width);
             multiply(ViewMut::new(logits, rows, vocab), Store::Set, 1.0, x, matrix.transposed(), threads);
-            (logits.par_chunks_mut(vocab), targets.par_iter(), losses.par_iter_mut()).into_par_iter().for_each(
-                |(logits, &target, loss)| *loss = wide(|| cross_entropy(logits, target as usize, weight)),
-            );
+            (logits.par_chunks_mut(vocab), targets.par_iter(), losses.par_iter_mut())
+                .into_par_iter()
+                .for_each(|(logits, &target, loss)| *loss = wide(|| cross_entropy(logits, target as usize, weight)));
             if let Some(dx) = dx.as_deref_mut() {
                 let dx = &mut dx[index * CHUNK * width..][..rows * width];
                 let dz = View::new(logits, rows, vocab);

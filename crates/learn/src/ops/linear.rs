@@ -84,7 +84,14 @@ impl Linear<'_> {
 
     /// First half of the backward pass: e = s · dy B (tokens × ranks), dB += dyᵀ u, and, where a `dx`
     /// is wanted, dx = (or +=) dy W + e A.
-    pub fn backward(&self, dy: &[f32], u: &[f32], e: &mut [f32], dx: Option<(Store, &mut [f32])>, gradient: &mut [f32]) {
+    pub fn backward(
+        &self,
+        dy: &[f32],
+        u: &[f32],
+        e: &mut [f32],
+        dx: Option<(Store, &mut [f32])>,
+        gradient: &mut [f32],
+    ) {
         let Self { inputs, outputs, threads, low_rank, .. } = *self;
         let tokens = dy.len() / outputs;
         let ranks = low_rank.ranks();
@@ -135,8 +142,15 @@ mod tests {
         let (weight, bias, parameters) = (check::noise(1, 45), check::noise(2, 9), check::noise(3, 34));
         let (x, dy) = (check::noise(4, tokens * inputs), check::noise(5, tokens * outputs));
         let run = |x: &[f32], parameters: &[f32]| {
-            let linear =
-                Linear { weight: &weight, inputs, outputs, bias: Some(&bias), low_rank: &low_rank, parameters, threads: 1 };
+            let linear = Linear {
+                weight: &weight,
+                inputs,
+                outputs,
+                bias: Some(&bias),
+                low_rank: &low_rank,
+                parameters,
+                threads: 1,
+            };
             let (mut y, mut u, mut e) = (vec![0.0; tokens * outputs], vec![0.0; tokens * 4], vec![0.0; tokens * 4]);
             linear.forward(x, Store::Set, &mut y, &mut u);
             let (mut dx, mut gradient) = (vec![0.0; x.len()], vec![0.0; 34]);
@@ -152,11 +166,24 @@ mod tests {
     #[test]
     fn threads_do_not_change_a_bit() {
         let (tokens, inputs, outputs) = (150, 192, 320);
-        let low_rank = LowRank { rank: 8, scale: 2.0, a: 0..8 * inputs, members: vec![Member { columns: 0..outputs, b: 8 * inputs..8 * (inputs + outputs) }] };
+        let low_rank = LowRank {
+            rank: 8,
+            scale: 2.0,
+            a: 0..8 * inputs,
+            members: vec![Member { columns: 0..outputs, b: 8 * inputs..8 * (inputs + outputs) }],
+        };
         let (weight, parameters) = (check::noise(1, inputs * outputs), check::noise(2, 8 * (inputs + outputs)));
         let (x, dy) = (check::noise(3, tokens * inputs), check::noise(4, tokens * outputs));
         let run = |threads| {
-            let linear = Linear { weight: &weight, inputs, outputs, bias: None, low_rank: &low_rank, parameters: &parameters, threads };
+            let linear = Linear {
+                weight: &weight,
+                inputs,
+                outputs,
+                bias: None,
+                low_rank: &low_rank,
+                parameters: &parameters,
+                threads,
+            };
             let (mut y, mut u, mut e) = (vec![0.0; tokens * outputs], vec![0.0; tokens * 8], vec![0.0; tokens * 8]);
             let (mut dx, mut gradient) = (vec![0.0; x.len()], vec![0.0; parameters.len()]);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

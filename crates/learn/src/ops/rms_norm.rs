@@ -84,58 +84,58 @@ pub fn backward(x: &[f32], inverse: &[f32], gain: &[f32], dy: &[f32], dx: &mut [
         });
 }
 
-/// Normalises the heads of queries and keys in place (Qwen3). Each row of `rows` is `stride` long and
-/// begins with `query_heads` query heads, then `key_heads` key heads, each as long as a gain.
-/// The untouched values go to `raw` (tokens × heads · head_dim), the factors to `inverse`.
-#[allow(clippy::too_many_arguments)]
-pub fn heads_forward(
-    rows: &mut [f32],
-    stride: usize,
-    query_heads: usize,
-    key_heads: usize,
-    query_gain: &[f32],
-    key_gain: &[f32],
-    epsilon: f32,
-    raw: &mut [f32],
-    inverse: &mut [f32],
-) {
-    let (dim, heads) = (query_gain.len(), query_heads + key_heads);
-    (rows.par_chunks_mut(stride), raw.par_chunks_mut(heads * dim), inverse.par_chunks_mut(heads))
-        .into_par_iter()
-        .for_each(|(row, raw, inverse)| {
-            raw.copy_from_slice(&row[..heads * dim]);
-            for head in 0..heads {
-                let gain = if head < query_heads { query_gain } else { key_gain };
-                let at = head * dim..(head + 1) * dim;
-                inverse[head] = normalise(&raw[at.clone()], gain, epsilon, &mut row[at]);
-            }
-        });
+/// Norms over the heads of queries and keys (Qwen3), in place. Each row is `stride` long and begins
+/// with the query heads, then the key heads, each as long as a gain.
+pub struct HeadNorms<'a> {
+    /// Length of a row.
+    pub stride: usize,
+    /// Gain of query heads.
+    pub query: &'a [f32],
+    /// Gain of key heads.
+    pub key: &'a [f32],
+    /// Number of query heads.
+    pub query_heads: usize,
+    /// Number of key heads.
+    pub key_heads: usize,
 }
 
-/// Turns the gradient with respect to the normalised heads, in `rows`, into that of the raw ones.
-#[allow(clippy::too_many_arguments)]
-pub fn heads_backward(
-    rows: &mut [f32],
-    stride: usize,
-    query_heads: usize,
-    key_heads: usize,
-    query_gain: &[f32],
-    key_gain: &[f32],
-    raw: &[f32],
-    inverse: &[f32],
-) {
-    let (dim, heads) = (query_gain.len(), query_heads + key_heads);
-    (rows.par_chunks_mut(stride), raw.par_chunks(heads * dim), inverse.par_chunks(heads)).into_par_iter().for_each(
-        |(row, raw, inverse)| {
-            let mut gradient = vec![0f32; dim];
-            for head in 0..heads {
-                let gain = if head < query_heads { query_gain } else { key_gain };
-                let at = head * dim..(head + 1) * dim;
-                gradient.copy_from_slice(&row[at.clone()]);
-                differentiate::<true>(&raw[at.clone()], inverse[head], gain, &gradient, &mut row[at]);
-            }
-        },
-    );
+impl HeadNorms<'_> {
+    fn heads(&self) -> usize {
+        self.query_heads + self.key_heads
+    }
+
+    fn gain(&self, head: usize) -> &[f32] {
+        if head < self.query_heads { self.query } else { self.key }
+    }
+
+    /// The untouched values go to `raw` (tokens × heads · dim), the factors to `inverse` (tokens × heads).
+    pub fn forward(&self, rows: &mut [f32], epsilon: f32, raw: &mut [f32], inverse: &mut [f32]) {
+        let (dim, heads) = (self.query.len(), self.heads());
+        (rows.par_chunks_mut(self.stride), raw.par_chunks_mut(heads * dim), inverse.par_chunks_mut(heads))
+            .into_par_iter()
+            .for_each(|(row, raw, inverse)| {
+                raw.copy_from_slice(&row[..heads * dim]);
+                for head in 0..heads {
+                    let at = head * dim..(head + 1) * dim;
+                    inverse[head] = normalise(&raw[at.clone()], self.gain(head), epsilon, &mut row[at]);
+                }
+            });
+    }
+
+    /// Turns the gradient with respect to the normalised heads, in `rows`, into that of the raw ones.
+    pub fn backward(&self, rows: &mut [f32], raw: &[f32], inverse: &[f32]) {
+        let (dim, heads) = (self.query.len(), self.heads());
+        (rows.par_chunks_mut(self.stride), raw.par_chunks(heads * dim), inverse.par_chunks(heads))
+            .into_par_iter()
+            .for_each(|(row, raw, inverse)| {
+                let mut gradient = vec![0f32; dim];
+                for head in 0..heads {
+                    let at = head * dim..(head + 1) * dim;
+                    gradient.copy_from_slice(&row[at.clone()]);
+                    differentiate::<true>(&raw[at.clone()], inverse[head], self.gain(head), &gradient, &mut row[at]);
+                }
+            });
+    }
 }
 
 #[cfg(test)]
@@ -166,14 +166,15 @@ mod tests {
         let x = check::noise(4, tokens * stride);
         let (query, key, dy) = (check::noise(5, dim), check::noise(6, dim), check::noise(7, tokens * stride));
         let (mut raw, mut inverse) = (vec![0.0; tokens * 3 * dim], vec![0.0; tokens * 3]);
-        let mut run = |x: &[f32], raw: &mut Vec<f32>, inverse: &mut Vec<f32>| {
+        let norms = HeadNorms { stride, query: &query, key: &key, query_heads: 2, key_heads: 1 };
+        let run = |x: &[f32], raw: &mut Vec<f32>, inverse: &mut Vec<f32>| {
             let mut y = x.to_vec();
-            heads_forward(&mut y, stride, 2, 1, &query, &key, 1e-5, raw, inverse);
+            norms.forward(&mut y, 1e-5, raw, inverse);
             y
         };
         run(&x, &mut raw, &mut inverse);
         let mut dx = dy.clone();
-        heads_backward(&mut dx, stride, 2, 1, &query, &key, &raw, &inverse);
+        norms.backward(&mut dx, &raw, &inverse);
         let (mut a, mut b) = (raw.clone(), inverse.clone());
         check::gradient(&x, &dx, |x| check::dot(&run(x, &mut a, &mut b), &dy));
     }

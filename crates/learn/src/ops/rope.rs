@@ -95,7 +95,11 @@ impl ByHead {
 pub fn forward(rows: &[f32], positions: &[u32], angles: &Angles, heads: Heads, to: &mut ByHead) {
     let Heads { kv, group, dim } = heads;
     let (row, tokens, capacity) = (heads.row(), positions.len(), to.capacity);
-    (to.q.par_chunks_mut(capacity * group * dim), to.k.par_chunks_mut(capacity * dim), to.v.par_chunks_mut(capacity * dim))
+    (
+        to.q.par_chunks_mut(capacity * group * dim),
+        to.k.par_chunks_mut(capacity * dim),
+        to.v.par_chunks_mut(capacity * dim),
+    )
         .into_par_iter()
         .enumerate()
         .for_each(|(head, (q, k, v))| {
@@ -161,7 +165,12 @@ mod tests {
         let angles = Angles::new(&[1.0, 0.1], 31);
         let x = check::noise(1, positions.len() * heads.row());
         let mut to = ByHead::new(heads, 8);
-        let dy = ByHead { q: check::noise(2, to.q.len()), k: check::noise(3, to.k.len()), v: check::noise(4, to.v.len()), capacity: 8 };
+        let dy = ByHead {
+            q: check::noise(2, to.q.len()),
+            k: check::noise(3, to.k.len()),
+            v: check::noise(4, to.v.len()),
+            capacity: 8,
+        };
         let mut dx = vec![0.0; x.len()];
         backward(&dy, &positions, &angles, heads, &mut dx);
         check::gradient(&x, &dx, |x| {

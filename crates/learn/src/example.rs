@@ -1,0 +1,87 @@
+use record::{Role, Sample};
+use weights::Tokenizer;
+
+use crate::{Error, Result};
+
+/// A sample as the model sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// Id of the sample.
+    pub id: String,
+    /// Prompt, then completion, then the end of the turn.
+    pub tokens: Vec<u32>,
+    /// Where the completion begins; from here on every token is learned.
+    pub learned_from: usize,
+}
+
+impl Example {
+    /// The prompt is the chat template's rendering of all messages but the last, with the model's turn
+    /// opened; the completion is the last message's text and the token that ends a turn. A prompt of
+    /// the exam is made the same way, so training and exam see the same tokens.
+    pub fn new(sample: &Sample, tokenizer: &Tokenizer) -> Result<Self> {
+        let fail = |problem: &str| Error::Sample { id: sample.id.clone(), problem: problem.into() };
+        let Some((last, prompt)) = sample.messages.split_last() else { return Err(fail("has no messages")) };
+        if last.role != Role::Assistant {
+            return Err(fail("must end with the assistant's message, which is what is learned"));
+        }
+        if last.content.is_empty() {
+            return Err(fail("has an empty answer"));
+        }
+        if prompt.is_empty() {
+            return Err(fail("has no message before the answer"));
+        }
+        let Some(&end) = tokenizer.eos.first() else {
+            return Err(fail("cannot end, because the model has no token that ends a turn"));
+        };
+        let mut tokens = tokenizer.render_chat(prompt)?;
+        let learned_from = tokens.len();
+        if learned_from == 0 {
+            return Err(fail("has an empty prompt after the chat template"));
+        }
+        tokens.extend(tokenizer.encode(&last.content));
+        tokens.push(end);
+        Ok(Self { id: sample.id.clone(), tokens, learned_from })
+    }
+
+    /// Number of learned tokens.
+    pub fn learned(&self) -> usize {
+        self.tokens.len() - self.learned_from
+    }
+
+    /// Fits the example into a row, or says why it does not fit.
+    pub(crate) fn fit(mut self, row_tokens: usize, truncate: bool) -> Result<Self> {
+        let tokens = self.tokens.len();
+        if tokens > row_tokens {
+            if !truncate || self.learned_from >= row_tokens {
+                return Err(Error::SampleTooLong { id: self.id, tokens, row_tokens });
+            }
+            self.tokens.truncate(row_tokens);
+        }
+        Ok(self)
+    }
+}
+
+/// One token for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    /// The token.
+    pub token: u32,
+    /// Its text, control tokens by name.
+    pub piece: String,
+    /// Whether the model learns to say it.
+    pub learned: bool,
+}
+
+/// The tokens of each sample, with those that carry loss marked.
+pub fn inspect(samples: &[Sample], tokenizer: &Tokenizer) -> Result<Vec<Vec<Inspected>>> {
+    let view = |sample| {
+        let example = Example::new(sample, tokenizer)?;
+        let one = |(at, &token): (usize, &u32)| Inspected {
+            token,
+            piece: tokenizer.piece(token),
+            learned: at >= example.learned_from,
+        };
+        Ok(example.tokens.iter().enumerate().map(one).collect())
+    };
+    samples.iter().map(view).collect()
+}
