@@ -1,0 +1,56 @@
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::headline::{figures, headline};
+use crate::{Report, section};
+
+/// Nothing may be loaded, sent, framed or run. The empty icon keeps a browser from asking for one.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+const STYLE: &str = include_str!("style.css");
+
+/// Draws the report as one HTML file that needs nothing else.
+pub fn render(report: &Report) -> String {
+    let headline = headline(report);
+    let page: Markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                link rel="icon" href="data:,";
+                title { (report.title) " — report" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    p.kicker { span.said { (report.model) } " on " span.said { (report.title) } }
+                    h1 { (headline) "." }
+                    @if let Some(paper) = report.papers.first() {
+                        p.lede { (capital(&paper.title)) ", " (figures(paper)) "." }
+                    }
+                    @for note in &report.notes { p.note { b { "Note. " } (note) } }
+                }
+                main {
+                    (section::exams(report))
+                    (section::examples(report))
+                    (section::sources(report))
+                    (section::training(report))
+                    (section::cost(report))
+                    (section::manifest(report))
+                }
+                footer { p { "Made by lyceum " (report.manifest.version) ". This page is one file: it loads nothing and sends nothing." } }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// With a capital first letter.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
