@@ -280,7 +280,7 @@ fn encode(pipeline: &tokenizers::Tokenizer, text: &str) -> Vec<u32> {
     match pipeline.encode_fast(text, false) {
         Ok(encoding) => encoding.get_ids().to_vec(),
         Err(_) if text.chars().nth(1).is_some() => {
-            let middle = text.floor_char_boundary(text.len() / 2).max(text.chars().next().map_or(0, char::len_utf8));
+            let middle = text.char_indices().nth(text.chars().count() / 2).map_or(text.len(), |(at, _)| at);
             let mut ids = encode(pipeline, &text[..middle]);
             ids.extend(encode(pipeline, &text[middle..]));
             ids

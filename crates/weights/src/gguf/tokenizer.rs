@@ -167,3 +167,82 @@ fn sentence_piece(settings: &Settings, tokens: &[&str], types: &[usize]) -> Resu
         ignore_merges: false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use candle_core::quantized::gguf_file::Value;
+    use serde_json::Value as Json;
+
+    use super::*;
+    use crate::Tokenizer;
+    use crate::gguf::Metadata;
+
+    /// Builds the tokenizer of a golden file, as a GGUF file would say it.
+    fn build(golden: &Json, model: &str, pre: &str) -> Tokenizer {
+        let list = |key: &str, read: &dyn Fn(&Json) -> Value| {
+            Value::Array(golden[key].as_array().expect(key).iter().map(read).collect())
+        };
+        let text = |json: &Json| Value::String(json.as_str().expect("text").into());
+        let mut metadata = Metadata::from([
+            ("tokenizer.ggml.model".to_string(), Value::String(model.into())),
+            ("tokenizer.ggml.pre".into(), Value::String(pre.into())),
+            ("tokenizer.ggml.tokens".into(), list("tokens", &text)),
+            (
+                "tokenizer.ggml.token_type".into(),
+                list("types", &|json| Value::I32(json.as_i64().expect("type") as i32)),
+            ),
+        ]);
+        if golden["merges"].is_array() {
+            metadata.insert("tokenizer.ggml.merges".into(), list("merges", &text));
+        } else {
+            let score = |json: &Json| Value::F32(json.as_f64().expect("score") as f32);
+            metadata.insert("tokenizer.ggml.scores".into(), list("scores", &score));
+        }
+        let path = Path::new("golden");
+        let spec = read(&Settings { path, metadata }).expect("spec");
+        let vocab = golden["tokens"].as_array().expect("tokens").len();
+        Tokenizer::build(spec, vocab, path).expect("tokenizer")
+    }
+
+    fn check(golden: &str, model: &str, pre: &str) {
+        let golden: Json = serde_json::from_str(golden).expect("golden");
+        let tokenizer = build(&golden, model, pre);
+        for case in golden["cases"].as_array().expect("cases") {
+            let text = case["text"].as_str().expect("text");
+            let expected: Vec<u32> = serde_json::from_value(case["tokens"].clone()).expect("tokens");
+            assert_eq!(tokenizer.encode(text), expected, "{pre}: {text:?}");
+            assert_eq!(tokenizer.decode(&expected), text, "{pre}");
+            let mut stream = tokenizer.stream();
+            let pieces: String = expected.iter().map(|id| stream.push(*id)).collect();
+            assert_eq!(pieces + &stream.finish(), text, "{pre}");
+        }
+    }
+
+    #[test]
+    fn tokens_equal_llama_cpps() {
+        check(include_str!("../../tests/data/gpt-2-tokens.json"), "gpt2", "gpt-2");
+        check(include_str!("../../tests/data/llama-bpe-tokens.json"), "gpt2", "llama-bpe");
+        check(include_str!("../../tests/data/qwen2-tokens.json"), "gpt2", "qwen2");
+        check(include_str!("../../tests/data/sentencepiece-tokens.json"), "llama", "default");
+    }
+
+    #[test]
+    fn unknown_kinds_are_refused_by_name() {
+        let golden: Json = serde_json::from_str(include_str!("../../tests/data/gpt-2-tokens.json")).expect("golden");
+        for (model, pre) in [("bert", "gpt-2"), ("gpt2", "some-new-one")] {
+            let tokens = golden["tokens"].as_array().expect("tokens").iter();
+            let metadata = Metadata::from([
+                ("tokenizer.ggml.model".to_string(), Value::String(model.into())),
+                ("tokenizer.ggml.pre".into(), Value::String(pre.into())),
+                (
+                    "tokenizer.ggml.tokens".into(),
+                    Value::Array(tokens.map(|t| Value::String(t.as_str().unwrap_or_default().into())).collect()),
+                ),
+            ]);
+            let error = read(&Settings { path: Path::new("golden"), metadata }).err().expect("refused").to_string();
+            assert!(error.contains(if model == "gpt2" { pre } else { model }), "{error}");
+        }
+    }
+}
