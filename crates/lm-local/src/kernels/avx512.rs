@@ -1,0 +1,211 @@
+//! Zen 4 and later, Ice Lake and later: 512-bit registers and `vpdpbusd`.
+
+use std::arch::x86_64::*;
+
+use super::activations::Block;
+use super::isa::{Isa, Lanes, Results, Strip};
+
+pub(crate) struct Avx512;
+
+// SAFETY (all of this file): the functions run only where `Kernels::available` has found the
+// features, and pointers obey the contracts of `Lanes` and `Isa`.
+impl Lanes for __m512 {
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        unsafe { _mm512_set1_ps(value) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { _mm512_storeu_ps(to, self) }
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        unsafe { _mm512_add_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        unsafe { _mm512_sub_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        unsafe { _mm512_mul_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        unsafe { _mm512_div_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        unsafe { _mm512_max_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        unsafe { _mm512_min_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn fma(self, factor: Self, term: Self) -> Self {
+        unsafe { _mm512_fmadd_ps(self, factor, term) }
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self) }
+    }
+    #[inline(always)]
+    unsafe fn power(self) -> Self {
+        unsafe {
+            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self), _mm512_set1_epi32(127));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_i8(self, to: *mut i8) {
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(self))) }
+    }
+}
+
+impl Isa for Avx512 {
+    type V = __m512;
+    #[inline(always)]
+    unsafe fn q8<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results) {
+        unsafe { q8::<T, R>(strip, input, out) }
+    }
+    #[inline(always)]
+    unsafe fn q4<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results) {
+        unsafe { q4::<T, R>(strip, input, out) }
+    }
+    #[inline(always)]
+    unsafe fn f32<const T: usize, const R: usize>(strip: Strip, input: *const [f32; 256], out: &mut Results) {
+        unsafe { f32::<T, R>(strip, input, out) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c,fma")]
+unsafe fn save<const T: usize, const R: usize>(y: &[[__m512; R]; T], out: &mut Results) {
+    for (t, tile) in y.iter().enumerate() {
+        for (r, value) in tile.iter().enumerate() {
+            unsafe { _mm512_storeu_ps(out.0[r].as_mut_ptr().add(16 * t), *value) };
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c,fma")]
+unsafe fn q8<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results) {
+    unsafe {
+        let mut y = [[_mm512_setzero_ps(); R]; T];
+        for b in 0..strip.blocks {
+            let block = input.add(b);
+            let codes = (*block).codes.as_ptr().cast::<i8>();
+            let mut dot = [[_mm512_setzero_si512(); R]; T];
+            for r in 0..R {
+                let offset = _mm512_set1_epi32((*block).offset[r]);
+                for tile in &mut dot {
+                    tile[r] = offset;
+                }
+            }
+            for g in 0..8 {
+                let mut w = [_mm512_setzero_si512(); T];
+                for t in 0..T {
+                    let line = strip.tiles.add(t * strip.stride + (b * 8 + g) * 64);
+                    w[t] = _mm512_load_si512(line.cast());
+                    if strip.ahead {
+                        _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(T * strip.stride).cast());
+                    }
+                }
+                for r in 0..R {
+                    let a = _mm512_set1_epi32(codes.add(r * 32 + g * 4).cast::<i32>().read_unaligned());
+                    for t in 0..T {
+                        dot[t][r] = _mm512_dpbusd_epi32(dot[t][r], w[t], a);
+                    }
+                }
+            }
+            for t in 0..T {
+                let scale = strip.tiles.add(t * strip.stride + strip.blocks * 512 + b * 32);
+                let d = _mm512_cvtph_ps(_mm256_load_si256(scale.cast()));
+                for r in 0..R {
+                    let factor = _mm512_mul_ps(d, _mm512_set1_ps((*block).scale[r]));
+                    y[t][r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[t][r]), factor, y[t][r]);
+                }
+            }
+        }
+        save(&y, out);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c,fma")]
+unsafe fn q4<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results) {
+    unsafe {
+        let nibble = _mm512_set1_epi8(15);
+        let mut y = [[_mm512_setzero_ps(); R]; T];
+        for b in 0..strip.blocks {
+            let block = input.add(b);
+            let codes = (*block).codes.as_ptr().cast::<i8>();
+            let mut dot = [[_mm512_setzero_si512(); R]; T];
+            for g in 0..4 {
+                let mut low = [_mm512_setzero_si512(); T];
+                let mut high = [_mm512_setzero_si512(); T];
+                for t in 0..T {
+                    let line = strip.tiles.add(t * strip.stride + (b * 5 + g) * 64);
+                    let w = _mm512_load_si512(line.cast());
+                    low[t] = _mm512_and_si512(w, nibble);
+                    high[t] = _mm512_and_si512(_mm512_srli_epi16::<4>(w), nibble);
+                    if strip.ahead {
+                        _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(T * strip.stride).cast());
+                    }
+                }
+                for r in 0..R {
+                    let a = codes.add(r * 32 + g * 8).cast::<i32>();
+                    let first = _mm512_set1_epi32(a.read_unaligned());
+                    let second = _mm512_set1_epi32(a.add(1).read_unaligned());
+                    for t in 0..T {
+                        dot[t][r] = _mm512_dpbusd_epi32(dot[t][r], low[t], first);
+                        dot[t][r] = _mm512_dpbusd_epi32(dot[t][r], high[t], second);
+                    }
+                }
+            }
+            for t in 0..T {
+                let line = strip.tiles.add(t * strip.stride + (b * 5 + 4) * 64);
+                let d = _mm512_cvtph_ps(_mm256_load_si256(line.cast()));
+                let m = _mm512_cvtph_ps(_mm256_load_si256(line.add(32).cast()));
+                if strip.ahead {
+                    _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(T * strip.stride).cast());
+                }
+                for r in 0..R {
+                    let factor = _mm512_mul_ps(d, _mm512_set1_ps((*block).scale[r]));
+                    let sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[t][r]), factor, y[t][r]);
+                    y[t][r] = _mm512_fmadd_ps(m, _mm512_set1_ps((*block).sum[r]), sum);
+                }
+            }
+        }
+        save(&y, out);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c,fma")]
+unsafe fn f32<const T: usize, const R: usize>(strip: Strip, input: *const [f32; 256], out: &mut Results) {
+    unsafe {
+        let mut y = [[_mm512_setzero_ps(); R]; T];
+        let input = input.cast::<f32>();
+        for i in 0..strip.blocks * 32 {
+            let mut w = [_mm512_setzero_ps(); T];
+            for t in 0..T {
+                let line = strip.tiles.add(t * strip.stride + i * 64);
+                w[t] = _mm512_load_ps(line.cast());
+                if strip.ahead {
+                    _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(T * strip.stride).cast());
+                }
+            }
+            for r in 0..R {
+                let a = _mm512_set1_ps(*input.add(i * 8 + r));
+                for t in 0..T {
+                    y[t][r] = _mm512_fmadd_ps(w[t], a, y[t][r]);
+                }
+            }
+        }
+        save(&y, out);
+    }
+}

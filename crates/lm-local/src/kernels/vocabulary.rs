@@ -1,0 +1,63 @@
+use super::isa::{Isa, Lanes};
+use super::math;
+
+/// What a row of logits says at a glance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Summary {
+    /// Largest logit, and the first token that has it.
+    pub largest: f32,
+    pub token: u32,
+    /// ln Σ e^logit.
+    pub log_sum: f32,
+    /// Whether every logit is a finite number.
+    pub finite: bool,
+}
+
+/// Looks at a row of logits.
+///
+/// # Safety
+/// As [`Lanes`].
+#[inline(always)]
+pub(super) unsafe fn summarise<I: Isa>(logits: &[f32]) -> Summary {
+    unsafe {
+        let zero = I::V::splat(0.0);
+        let (lines, tail) = logits.as_chunks::<16>();
+        let mut most = I::V::splat(f32::NEG_INFINITY);
+        let mut odd = zero;
+        for line in lines {
+            let v = I::V::load(line.as_ptr());
+            most = most.max(v);
+            odd = v.fma(zero, odd);
+        }
+        let largest = tail.iter().fold(math::largest(most), |a, b| a.max(*b));
+        let finite = math::sum(odd) == 0.0 && tail.iter().all(|v| v.is_finite());
+        let line = lines.iter().position(|line| line.iter().fold(false, |any, v| any | (*v == largest)));
+        let from = line.map_or(lines.len() * 16, |line| line * 16);
+        let token = from + logits[from..].iter().position(|v| *v == largest).unwrap_or(0);
+        let mut sum = zero;
+        for line in lines {
+            sum = sum.add(math::exp(I::V::load(line.as_ptr()).sub(I::V::splat(largest))));
+        }
+        let tail: f32 = tail.iter().map(|v| (v - largest).exp()).sum();
+        let log_sum = largest + (math::sum(sum) + tail).ln();
+        Summary { largest, token: token as u32, log_sum, finite }
+    }
+}
+
+/// e^((logit − largest) · inverse) for each logit.
+///
+/// # Safety
+/// As [`Lanes`].
+#[inline(always)]
+pub(super) unsafe fn exponentials<I: Isa>(logits: &[f32], largest: f32, inverse: f32, out: &mut [f32]) {
+    unsafe {
+        let (lines, tail) = logits.as_chunks::<16>();
+        for (line, out) in lines.iter().zip(out.chunks_exact_mut(16)) {
+            let x = I::V::load(line.as_ptr()).sub(I::V::splat(largest)).mul(I::V::splat(inverse));
+            math::exp(x).store(out.as_mut_ptr());
+        }
+        for (x, out) in tail.iter().zip(&mut out[lines.len() * 16..]) {
+            *out = ((x - largest) * inverse).exp();
+        }
+    }
+}

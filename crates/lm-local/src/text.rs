@@ -1,0 +1,69 @@
+use weights::{Stream, Tokenizer};
+
+/// The text of a completion while its tokens come.
+///
+/// What might be the beginning of a stop string, or of a character, is held back until it is clear
+/// what it is; so the pieces together are exactly the final text.
+pub(crate) struct Text {
+    stream: Stream,
+    stops: Vec<String>,
+    text: String,
+    sent: usize,
+}
+
+impl Text {
+    /// An empty text that ends before the first of `stops`.
+    pub fn new(tokenizer: &Tokenizer, stops: &[String]) -> Self {
+        Self { stream: tokenizer.stream(), stops: stops.to_vec(), text: String::new(), sent: 0 }
+    }
+
+    /// Adds a token; returns new text that is certain, and whether a stop string has come.
+    pub fn push(&mut self, token: u32) -> (String, bool) {
+        let piece = self.stream.push(token);
+        self.add(&piece)
+    }
+
+    fn add(&mut self, piece: &str) -> (String, bool) {
+        // A stop string that ends in the new piece begins at most its own length before it.
+        let from = self.text.len();
+        self.text.push_str(piece);
+        let found = self.stops.iter().filter_map(|stop| {
+            let from = self.text.floor_char_boundary(from.saturating_sub(stop.len()));
+            self.text[from..].find(stop.as_str()).map(|at| from + at)
+        });
+        if let Some(at) = found.min() {
+            self.text.truncate(at);
+            return (self.take(at), true);
+        }
+        let held = self.stops.iter().map(|stop| self.overlap(stop)).max().unwrap_or(0);
+        (self.take(self.text.len() - held), false)
+    }
+
+    /// Bytes at the end of the text with which `stop` begins.
+    fn overlap(&self, stop: &str) -> usize {
+        let lens = (1..stop.len()).rev().filter(|len| stop.is_char_boundary(*len));
+        lens.into_iter().find(|len| self.text.ends_with(&stop[..*len])).unwrap_or(0)
+    }
+
+    fn take(&mut self, to: usize) -> String {
+        let piece = self.text[self.sent.min(to)..to].to_owned();
+        self.sent = self.sent.max(to);
+        piece
+    }
+
+    /// The end has come: what was held back is text after all. Returns the rest, and whether the
+    /// last bytes completed a stop string.
+    pub fn finish(&mut self) -> (String, bool) {
+        let piece = self.stream.finish();
+        let (mut rest, stopped) = self.add(&piece);
+        if !stopped {
+            rest.push_str(&self.take(self.text.len()));
+        }
+        (rest, stopped)
+    }
+
+    /// All text so far, held back or not.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+}
