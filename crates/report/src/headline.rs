@@ -31,14 +31,16 @@ pub fn headline(report: &Report) -> String {
     }
 }
 
-/// The figures of a paper in a line: from, to, difference, interval and denominators.
-pub(crate) fn figures(paper: &Paper) -> String {
+/// From and to: `2 % → 88 %`.
+pub(crate) fn change(paper: &Paper) -> String {
+    format!("{} → {}", percent(paper.comparison.before.score), percent(paper.comparison.after.score))
+}
+
+/// How sure that is: difference, interval, standard error and denominators.
+pub(crate) fn certainty(paper: &Paper) -> String {
     let Estimate { mean, standard_error, low, high, n, clusters, .. } = paper.comparison.difference;
     format!(
-        "{}: {} → {} ({} points, 95\u{a0}% interval {} to {}, standard error {:.1}, n = {} about {})",
-        paper.mode(),
-        percent(paper.comparison.before.score),
-        percent(paper.comparison.after.score),
+        "{} points, 95\u{a0}% interval {} to {}, standard error {:.1}, n = {} about {}",
         points(mean),
         points(low),
         points(high),

@@ -1,6 +1,6 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::headline::{figures, headline};
+use crate::headline::{certainty, change, headline};
 use crate::{Report, section};
 
 /// Nothing may be loaded, sent, framed or run. The empty icon keeps a browser from asking for one.
@@ -30,7 +30,10 @@ pub fn render(report: &Report) -> String {
                     p.kicker { span.said { (report.model) } " on " span.said { (report.title) } }
                     h1 { (headline) "." }
                     @if let Some(paper) = report.papers.first() {
-                        p.lede { (capital(&paper.title)) ", " (figures(paper)) "." }
+                        p.lede {
+                            (capital(&paper.title)) ", " (paper.mode()) ": " b { (change(paper)) } " ("
+                            (certainty(paper)) ")."
+                        }
                     }
                     @for note in &report.notes { p.note { b { "Note. " } (note) } }
                 }

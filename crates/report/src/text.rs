@@ -1,4 +1,4 @@
-use crate::headline::{figures, headline, verdict};
+use crate::headline::{certainty, change, headline, verdict};
 use crate::number::{count, duration, plural};
 use crate::{Flow, Paper, Report};
 
@@ -10,7 +10,7 @@ pub fn text(report: &Report) -> String {
         lines.push(format!("note: {note}"));
     }
     for paper in &report.papers {
-        lines.push(format!("  {}, {}", paper.title, figures(paper)));
+        lines.push(format!("  {}, {}: {} ({})", paper.title, paper.mode(), change(paper), certainty(paper)));
         let (word, reason) = verdict(paper);
         lines.push(format!("    {word}: {reason}{}", left_out(paper)));
     }
@@ -47,14 +47,14 @@ pub(crate) fn flow_line(flow: &Flow) -> String {
 
 /// Failures and abstentions, if there were any.
 pub(crate) fn left_out(paper: &Paper) -> String {
-    let (before, after) = (&paper.comparison.before, &paper.comparison.after);
-    if before.failed + after.failed + before.abstained + after.abstained == 0 {
-        return String::new();
-    }
-    let missed = |tally: &exam::Tally| {
-        format!("{} and {}", plural(tally.abstained, "abstention"), plural(tally.failed, "failure"))
+    let missed = |tally: &exam::Tally, when: &str| {
+        let counts = [(tally.abstained, "abstention"), (tally.failed, "failure")];
+        let said: Vec<_> = counts.iter().filter(|c| c.0 > 0).map(|(number, noun)| plural(*number, noun)).collect();
+        if said.is_empty() { None } else { Some(format!("{} {when}", said.join(" and "))) }
     };
-    format!("; counted as wrong: {} before, {} after", missed(before), missed(after))
+    let parts = [missed(&paper.comparison.before, "before"), missed(&paper.comparison.after, "after")];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("; counted as wrong: {}", parts.join(", ")) }
 }
 
 pub(crate) fn overlap_line(overlap: &exam::Overlap) -> String {

@@ -1,23 +1,42 @@
 use maud::{Markup, html};
 
 use crate::number::count;
-use crate::{Example, Report};
+use crate::page::capital;
+use crate::{Example, Paper, Report};
 
-/// Answers that changed either way, with the sentences that prove them.
+/// Cards that stand open; the rest is folded.
+const OPEN_CARDS: usize = 4;
+
+/// Answers that changed either way, with the sentences that prove them: those of the first exam
+/// open, those of the others folded.
 pub(crate) fn examples(report: &Report) -> Markup {
     html! {
-        @if let Some(paper) = report.papers.first() {
+        @if let Some((first, others)) = report.papers.split_first() {
             section {
                 h2 { "Answers that changed" }
-                (cards("Right only afterwards", &paper.gained, paper.comparison.changed.gained))
-                (cards("Right only before", &paper.lost, paper.comparison.changed.lost))
+                p.quiet { (capital(&first.title)) ", " (first.mode()) "." }
+                (changes(first))
+                @for paper in others {
+                    details {
+                        summary { (capital(&paper.title)) ", " (paper.mode()) }
+                        (changes(paper))
+                    }
+                }
             }
         }
     }
 }
 
+fn changes(paper: &Paper) -> Markup {
+    html! {
+        (cards("Right only afterwards", &paper.gained, paper.comparison.changed.gained))
+        (cards("Right only before", &paper.lost, paper.comparison.changed.lost))
+    }
+}
+
 fn cards(title: &str, examples: &[Example], all: usize) -> Markup {
     let shown = examples.len();
+    let (open, folded) = examples.split_at(shown.min(OPEN_CARDS));
     html! {
         h3 {
             (title) " "
@@ -26,7 +45,13 @@ fn cards(title: &str, examples: &[Example], all: usize) -> Markup {
             }
         }
         @if examples.is_empty() { p.quiet { "None." } }
-        div.cards { @for example in examples { (card(example)) } }
+        div.cards { @for example in open { (card(example)) } }
+        @if !folded.is_empty() {
+            details {
+                summary { (folded.len()) " more" }
+                div.cards { @for example in folded { (card(example)) } }
+            }
+        }
     }
 }
 

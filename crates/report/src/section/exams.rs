@@ -33,12 +33,12 @@ pub(crate) fn exams(report: &Report) -> Markup {
             section {
                 h2 { "By kind of answer" }
                 p.quiet { (capital(&first.title)) ", " (first.mode()) "." }
-                (groups(&first.comparison.by_kind, "kinds"))
+                (groups(&first.comparison.by_kind, "kinds", capital))
             }
             section {
                 h2 { "By document" }
                 p.quiet { (capital(&first.title)) ", " (first.mode()) ". Documents with most questions first." }
-                (groups(&first.comparison.by_document, "documents"))
+                (groups(&first.comparison.by_document, "documents", |id| title(report, id)))
             }
         }
     }
@@ -59,7 +59,13 @@ fn line(paper: &Paper) -> Markup {
     }
 }
 
-fn groups(groups: &[Group], noun: &str) -> Markup {
+/// A document's title; the id where there is none, as for a bank about other documents.
+fn title(report: &Report, id: &str) -> String {
+    let document = report.documents.iter().find(|document| document.id == id);
+    document.map(|d| d.title.clone()).filter(|title| !title.is_empty()).unwrap_or_else(|| id.into())
+}
+
+fn groups(groups: &[Group], noun: &str, name: impl Fn(&str) -> String) -> Markup {
     let mut groups: Vec<&Group> = groups.iter().collect();
     groups.sort_by(|a, b| b.before.n.cmp(&a.before.n).then(a.name.cmp(&b.name)));
     let (open, folded) = groups.split_at(groups.len().min(OPEN_ROWS));
@@ -67,7 +73,7 @@ fn groups(groups: &[Group], noun: &str) -> Markup {
         html! {
             div.rows {
                 @for group in groups {
-                    (row(&group.name, &plural(group.before.n, "question"), &group.before, &group.after,
+                    (row(&name(&group.name), &plural(group.before.n, "question"), &group.before, &group.after,
                         group.difference.as_ref()))
                 }
                 (scale())
