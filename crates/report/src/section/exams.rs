@@ -123,7 +123,7 @@ fn table(report: &Report) -> Markup {
                 table {
                     thead { tr {
                         th scope="col" { "sitting" } th scope="col" { "right" } th scope="col" { "score" }
-                        th scope="col" { "second mark" } th scope="col" { "abstained" } th scope="col" { "failed" }
+                        th scope="col" { "second mark" } th scope="col" { "no answer" } th scope="col" { "failed" }
                     } }
                     tbody {
                         tr { th scope="row" { "before" } (cells(&paper.comparison.before)) }

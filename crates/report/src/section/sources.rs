@@ -79,7 +79,7 @@ fn documents(documents: &[DocumentLine]) -> Markup {
 fn table(rows: &[&DocumentLine]) -> Markup {
     html! {
         div.scroll tabindex="0" {
-            table {
+            table.documents {
                 thead { tr {
                     th scope="col" { "document" } th scope="col" { "sentences" }
                     th scope="col" { "found" } th scope="col" { "taken" }
