@@ -43,7 +43,8 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "weights",
         ],
     ),
-    ("cli", &["lm", "record", "run", "weights"]),
+    // Verbs that only look (a bank, a sample, the catalogue) ask the room itself; engines are `run`'s alone.
+    ("cli", &["assets", "exam", "learn", "lm", "record", "run", "weights"]),
 ];
 
 /// Third-party crates that only some may use, and those who may.
