@@ -334,3 +334,55 @@ fn byte_of(character: char) -> Option<u8> {
     let table = TABLE.get_or_init(|| (0..=255).map(|byte| (character_of(byte), byte)).collect());
     table.get(&character).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn build(json: Value, template: &str) -> Tokenizer {
+        let spec = Spec { json, bos: Some(0), eos: vec![0], add_bos: None, template: Some(template.into()) };
+        Tokenizer::build(spec, 8, Path::new("test")).expect("tokenizer")
+    }
+
+    fn spaced() -> Value {
+        let metaspace = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false });
+        let begin = json!({ "SpecialToken": { "id": "<s>", "type_id": 0 } });
+        let text = json!({ "Sequence": { "id": "A", "type_id": 0 } });
+        json!({
+            "version": "1.0", "truncation": { "max_length": 2, "strategy": "LongestFirst", "stride": 0, "direction": "Right" },
+            "padding": null, "normalizer": null, "pre_tokenizer": metaspace, "decoder": metaspace,
+            "added_tokens": [
+                { "id": 0, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true },
+                { "id": 6, "content": "<think>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": false },
+            ],
+            "post_processor": { "type": "TemplateProcessing", "single": [begin, text], "pair": [begin, text, text],
+                                "special_tokens": { "<s>": { "id": "<s>", "ids": [0], "tokens": ["<s>"] } } },
+            "model": { "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                       "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": true, "ignore_merges": false,
+                       "vocab": { "<s>": 0, "▁": 1, "a": 2, "b": 3, "▁a": 4, "<0x21>": 5 }, "merges": [["▁", "a"]] },
+        })
+    }
+
+    #[test]
+    fn only_the_first_word_of_a_conversation_gets_a_space() {
+        let tokenizer = build(spaced(), "{{ messages[0]['content'] }}<s>ab");
+        let ids = tokenizer.render_chat(&[Message::user("a<s>a")]).expect("chat");
+        // `<`, `s` and `>` are not in this vocabulary; what counts is that no control token stands there.
+        assert_eq!(ids, [4, 2, 0, 2, 3]);
+    }
+
+    #[test]
+    fn raw_text_begins_as_the_post_processor_says_and_is_never_cut() {
+        let tokenizer = build(spaced(), "");
+        assert!(tokenizer.adds_bos());
+        assert_eq!(tokenizer.raw("aaa"), [0, 4, 2, 2]);
+        assert_eq!(tokenizer.decode(&[0, 4, 2, 5]), "aa!");
+        let mut stream = tokenizer.stream();
+        assert_eq!([4, 4, 5].map(|id| stream.push(id)), ["a", " a", "!"]);
+        // A token of its own that is no control token counts in any text.
+        assert_eq!(tokenizer.encode("b<think>"), [1, 3, 6]);
+        assert_eq!(tokenizer.piece(6), "<think>");
+    }
+}

@@ -83,6 +83,53 @@ fn hugging_face_folder_reads_back_the_same() {
 }
 
 #[test]
+fn hugging_face_settings_are_found_where_they_may_stand() {
+    let folder = tempfile::tempdir().expect("folder");
+    let model = Checkpoint::random(Architecture::tiny(), 1).expect("random");
+    export_hf(&model, None, folder.path()).expect("export");
+    let write = |name: &str, value: serde_json::Value| {
+        std::fs::write(folder.path().join(name), value.to_string()).expect("write");
+    };
+    let open = || Checkpoint::open(folder.path()).expect("open").tokenizer;
+    let named = serde_json::json!([{ "name": "other", "template": "x" }, { "name": "default", "template": "y" }]);
+    write(
+        "tokenizer_config.json",
+        serde_json::json!({ "eos_token": { "content": "<|endoftext|>" }, "bos_token": "<|im_start|>",
+                            "add_bos_token": true, "chat_template": named }),
+    );
+    write("generation_config.json", serde_json::json!({ "eos_token_id": [2, 0] }));
+    let tokenizer = open();
+    assert_eq!((tokenizer.bos, &tokenizer.eos[..], tokenizer.adds_bos()), (Some(1), &[0, 2][..], true));
+    assert_eq!(tokenizer.chat_template(), Some("y"));
+    std::fs::write(folder.path().join("chat_template.jinja"), "{{ raise_exception('no system') }}").expect("write");
+    let error = open().render_chat(&[Message::user("hi")]).expect_err("raised").to_string();
+    assert!(error.contains("no system"), "{error}");
+}
+
+#[test]
+fn several_safetensors_files_are_one_model() {
+    let folder = tempfile::tempdir().expect("folder");
+    let model = Checkpoint::random(Architecture::tiny(), 1).expect("random");
+    export_hf(&model, None, folder.path()).expect("export");
+    let whole = folder.path().join("model.safetensors");
+    let bytes = std::fs::read(&whole).expect("read");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("tensors");
+    let mut map = serde_json::Map::new();
+    for (n, file) in ["model-1.safetensors", "model-2.safetensors"].into_iter().enumerate() {
+        let half: Vec<_> = tensors.iter().enumerate().filter(|(i, _)| i % 2 == n).map(|(_, tensor)| tensor).collect();
+        map.extend(half.iter().map(|(name, _)| (name.to_string(), file.into())));
+        safetensors::serialize_to_file(half, None, &folder.path().join(file)).expect("write");
+    }
+    std::fs::remove_file(&whole).expect("remove");
+    let index = serde_json::json!({ "weight_map": map });
+    std::fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).expect("write");
+    assert_same(&model, &Checkpoint::open(folder.path()).expect("open"));
+    std::fs::remove_file(folder.path().join("model-2.safetensors")).expect("remove");
+    let error = Checkpoint::open(folder.path()).expect_err("a file is missing").to_string();
+    assert!(error.contains("model-2.safetensors"), "{error}");
+}
+
+#[test]
 fn llama_files_hold_q_and_k_interleaved_and_qwen_files_do_not() {
     let folder = tempfile::tempdir().expect("folder");
     for (architecture, permuted) in variants().into_iter().zip([true, true, false, false]) {
