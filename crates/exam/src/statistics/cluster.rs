@@ -27,7 +27,7 @@ pub struct Estimate {
 ///
 /// With n values x in G clusters and the cluster sums S_g = Σ_{i in g} (x_i − x̄):
 /// SE² = G / (G − 1) · Σ_g S_g² / n², the sandwich estimator with the small-sample factor (CR1) of
-/// a regression on a constant; the interval is x̄ ± t(0.975, G − 1) · SE, and the detectable mean
+/// a regression on a constant (Liang and Zeger 1986; Cameron and Miller 2015); the interval is x̄ ± t(0.975, G − 1) · SE, and the detectable mean
 /// (t(0.975, G − 1) + t(0.8, G − 1)) · SE.
 ///
 /// Where no cluster differs from another, SE is 0 and would promise too much: then limits and

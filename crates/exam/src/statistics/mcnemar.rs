@@ -10,7 +10,8 @@ pub struct McNemar {
     pub lost: usize,
     /// Two-sided exact p: min(1, 2 · P(X ≤ min(gained, lost))), X ~ Binomial(gained + lost, ½).
     pub exact: f64,
-    /// Two-sided mid-p: the exact one less P(X = min), which comes nearer to its nominal level.
+    /// Two-sided mid-p: the exact one less P(X = min), which comes nearer to its nominal level
+    /// (Fagerland, Lydersen and Laake 2013).
     pub mid: f64,
 }
 

@@ -1,7 +1,7 @@
 /// The 0.975 quantile of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// Wilson's 95 % interval (low, high) of a share in [0, 1] seen in `n` independent trials:
+/// Wilson's (1927) 95 % interval (low, high) of a share in [0, 1] seen in `n` independent trials:
 /// (p + z²/2n ± z·√(p(1 − p)/n + z²/4n²)) / (1 + z²/n). Without a trial it is (0, 1).
 pub fn wilson(share: f64, n: usize) -> (f64, f64) {
     if n == 0 {
