@@ -54,7 +54,7 @@ need_rust() {
     install rustc cargo && rust_is_new_enough && return
   fi
   stop "Rust $minimum_rust or newer is missing (found: $(rustc --version 2>/dev/null || echo none)).
-  With rustup:     rustup update stable
+  With rustup:     rustup update stable && rustup default stable
   Without rustup:  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh
   Then run the same command again."
 }
