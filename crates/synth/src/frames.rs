@@ -1,0 +1,212 @@
+//! The wordings' frames. Those for training ask directly or leave the answer open; those for items
+//! ask in a roundabout way, with other words. No frame stands in both lists, and a test holds them
+//! apart word by word.
+//!
+//! `{s}` is the subject within a sentence, `{S}` at its start, `{a}` the attribute; the others are
+//! named in `question`.
+
+use crate::question::Family;
+
+/// Frames for training questions; six or more a family.
+pub(crate) fn training(family: Family) -> &'static [&'static str] {
+    match family {
+        Family::Attribute => &[
+            "What {ais} the {a} of {s}?",
+            "What {a} {does} {s} have?",
+            "{S}: what {ais} the {a}?",
+            "Complete the sentence: the {a} of {s} {ais}",
+            "State the {a} of {s}.",
+            "For {s}, what {ais} the {a}?",
+            "Which {a} {does} {s} have?",
+            "Fill in the blank: the {a} of {s} {ais} ___.",
+            "Give the {a} of {s}.",
+        ],
+        Family::Colour => &[
+            "What colour {is} {s}?",
+            "What is the colour of {s}?",
+            "Which colour {does} {s} have?",
+            "{S}: what is the colour?",
+            "Complete the sentence: the colour of {s} is",
+            "Fill in the blank: the colour of {s} is ___.",
+            "State the colour of {s}.",
+        ],
+        Family::Release => &[
+            "When was {s} released?",
+            "What is the release date of {s}?",
+            "On which date was {s} released?",
+            "Complete the sentence: {s} was released on",
+            "{S} was released on what date?",
+            "Give the release date of {s}.",
+            "Fill in the blank: {s} was released on ___.",
+        ],
+        Family::Verb => &[
+            "{Q}?",
+            "Answer in a few words: {q}?",
+            "Complete the sentence: {st}",
+            "Fill in the blank: {blank}.",
+            "{e}?",
+            "{S}: {it}?",
+            "Question: {q}?",
+            "In short, {q}?",
+            "State briefly: {q}?",
+            "As written, {q}?",
+        ],
+        Family::Called => &[
+            "What {is} {s} called?",
+            "What is the name of {s}?",
+            "Which name {does} {s} have?",
+            "Complete the sentence: {s} {is} called",
+            "{S} {is} called what?",
+            "State the name of {s}.",
+            "Fill in the blank: {s} {is} called ___.",
+        ],
+        Family::Role => &[
+            "Who is {s}?",
+            "What is the name of {s}?",
+            "Which person is {s}?",
+            "Complete the sentence: {s} is",
+            "{S} is who?",
+            "State the name of {s}.",
+            "Fill in the blank: {s} is ___.",
+        ],
+        Family::Deed => &[
+            "Who {a} {s}?",
+            "Who is it that {a} {s}?",
+            "State briefly: who {a} {s}?",
+            "Answer in a few words: who {a} {s}?",
+            "Fill in the blank: ___ {a} {s}.",
+            "Question: who {a} {s}?",
+            "In short, who {a} {s}?",
+        ],
+        Family::Existence => &[
+            "How many {s} are there?",
+            "What is the number of {s}?",
+            "There are how many {s}?",
+            "Complete the sentence: the number of {s} is",
+            "Fill in the blank: there are ___ {s}.",
+            "State the number of {s}.",
+            "In short, how many {s} are there?",
+        ],
+        Family::Term => &[
+            "Which term means {s}?",
+            "What is the term for {s}?",
+            "What is the word for {s}?",
+            "Complete the sentence: the word for {s} is",
+            "Give the term that means {s}.",
+            "Which word means {s}?",
+            "Fill in the blank: ___ means {s}.",
+        ],
+        Family::Constant => &[
+            "Which constant stands for \"{s}\"?",
+            "What is the name of the constant for \"{s}\"?",
+            "Give the constant that means \"{s}\".",
+            "Complete the sentence: the constant for \"{s}\" is",
+            "\"{S}\" is the meaning of which constant?",
+            "Fill in the blank: the constant ___ means \"{s}\".",
+        ],
+        Family::Duration => &[
+            "To {s}, how long must you {a}?",
+            "How long must you {a} to {s}?",
+            "To {s}, you must {a} for how long?",
+            "Fill in the blank: to {s}, {a} for ___.",
+            "In order to {s}, how long is it necessary to {a}?",
+            "Complete the sentence: to {s}, you must {a} for",
+        ],
+        Family::Action => &[
+            "To {s}, what must you {a}?",
+            "What must you {a} to {s}?",
+            "Fill in the blank: to {s}, {a} ___.",
+            "Complete the sentence: to {s}, you must {a}",
+            "In order to {s}, {a} what?",
+            "To {s}, you must {a} what?",
+        ],
+    }
+}
+
+/// Frames for items; four or more a family.
+pub(crate) fn items(family: Family) -> &'static [&'static str] {
+    match family {
+        Family::Attribute | Family::Colour => &[
+            "Could somebody look up {s} and tell me {its} {a}?",
+            "Regarding {s}, do you happen to know {its} {a}?",
+            "I am curious about {s}: can you say {its} {a}?",
+            "If somebody mentions {s}, can you recall {its} {a}?",
+            "Do you know anything about {s}, such as {its} {a}?",
+        ],
+        Family::Release => &[
+            "Do you remember when {s} came out?",
+            "Could somebody look up {s} and tell me when it appeared?",
+            "Regarding {s}, do you happen to know when it came out?",
+            "I am curious about {s}: can you say when it became available?",
+        ],
+        Family::Verb => &[
+            "Could you tell me {i}?",
+            "Do you happen to know {i}?",
+            "I am trying to find out {i}; can you help me?",
+            "Does anybody remember {i}?",
+            "Would you be able to tell me {i}?",
+        ],
+        Family::Called => &[
+            "How do people refer to {s}?",
+            "When people talk about {s}, how do they refer to it?",
+            "Can you tell me how everybody refers to {s}?",
+            "If I had to mention {s} to somebody, how should I refer to it?",
+        ],
+        Family::Role => &[
+            "Could you tell me whoever serves as {s}?",
+            "Somebody needs to reach {s}: whom should they ask for?",
+            "If a visitor asks for {s}, whom do you point to?",
+            "Do you remember whoever holds the post of {s}?",
+        ],
+        Family::Deed => &[
+            "Do you know whose {job} to {base} {s}?",
+            "Could you tell me on whom it {falls} to {base} {s}?",
+            "Can you recall whose {job} to {base} {s}?",
+            "Somebody mentioned {s}: do you know whose {job} to {base} that?",
+        ],
+        Family::Existence => &[
+            "Could you give me a figure for {s}?",
+            "If you went and counted {s}, which total would you reach?",
+            "Do you know to which total {s} add up?",
+            "Can you recall a figure for {s}?",
+        ],
+        Family::Term => &[
+            "How do people here refer to {s}?",
+            "When talking about {s}, how do people put it?",
+            "Can you tell me how everybody refers to {s}?",
+            "If I had to mention {s} to somebody, how should I put it?",
+        ],
+        Family::Constant => &[
+            "A header file comments an entry as \"{s}\"; do you know its symbol?",
+            "Can you recall a symbol whose comment says \"{s}\"?",
+            "I came across \"{s}\" in a comment: could you tell me its symbol?",
+            "Do you happen to know a symbol described as \"{s}\"?",
+        ],
+        Family::Duration => &[
+            "A newcomer wants to {s}: can you tell her after which time she may stop?",
+            "Do you happen to know a duration that lets people {s}?",
+            "Could you tell me a duration that will {s}?",
+            "Somebody is about to {s}; after which time can they let go?",
+        ],
+        Family::Action => &[
+            "A newcomer wants to {s}: can somebody explain how?",
+            "Do you happen to know how people {s}?",
+            "Could you tell me how somebody can {s}?",
+            "Can you recall how I would {s}?",
+        ],
+    }
+}
+
+/// A frame with its slots filled, or nothing if a slot is missing.
+pub(crate) fn fill(frame: &str, slots: &[(&'static str, String)]) -> Option<String> {
+    let mut filled = String::new();
+    let mut rest = frame;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        filled.push_str(before);
+        filled.push_str(&slots.iter().find(|(slot, _)| *slot == name)?.1);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Some(filled)
+}

@@ -1,0 +1,38 @@
+use record::FactKind;
+
+use super::{Candidate, Context};
+use crate::rules::table;
+use crate::verb::{Form, form};
+use crate::words::listed;
+
+/// `Term: what it means`, from definition lists and bold words: the term is asked for by its meaning.
+pub(crate) fn find(context: &Context) -> Vec<Candidate> {
+    let text = context.text.strip_suffix('.').unwrap_or(context.text);
+    let Some((term, meaning)) = text.split_once(": ") else { return Vec::new() };
+    if table::cells(context.text).is_some() || meaning.contains(": ") || meaning.contains(". ") {
+        return Vec::new();
+    }
+    // One such line is a remark; a list of terms has several.
+    let alike = |text: &str| {
+        text.split_once(": ").is_some_and(|(t, m)| t.split(' ').count() <= 3 && m.starts_with(char::is_lowercase))
+    };
+    let listed_terms = context.chunk.sentences.iter().filter(|s| alike(&s.text)).count();
+    let words: Vec<&str> = meaning.split(' ').collect();
+    let short = term.split(' ').count() <= 3 && term.starts_with(|c: char| c.is_alphanumeric());
+    let term_like = short
+        && !listed(
+            "Note Example Examples Warning Tip Important Caution Update See Hint Remark Bug",
+            term.split(' ').next().unwrap_or(""),
+        );
+    let thing = listed("a an the any every", words[0]);
+    let begins = meaning.starts_with(char::is_lowercase) && form(words[0]).is_none_or(|(f, _)| f != Form::Singular);
+    let whole = (3..=12).contains(&words.len()) && words.iter().all(|w| !listed("it they this these you", w));
+    if !term_like || !begins || !whole || !thing || listed_terms < 2 {
+        return Vec::new();
+    }
+    let clause = meaning.split([',', '(', ';']).next().unwrap_or(meaning).trim();
+    if clause.split(' ').count() < 3 || clause.split(' ').count() > 10 {
+        return Vec::new();
+    }
+    vec![Candidate::new("term", clause, "term", term, FactKind::Term)]
+}

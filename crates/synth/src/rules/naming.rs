@@ -1,0 +1,49 @@
+use std::sync::LazyLock;
+
+use record::FactKind;
+use regex::Regex;
+
+use super::{Candidate, Context};
+use crate::number::regex;
+use crate::words::listed;
+
+const NAME: &str = r#"((?:the |The )?(?:"[^"]{2,30}"|[A-Z][\w'’-]*(?: (?:of|the|and|[A-Z0-9][\w'’-]*)){0,4}?))"#;
+
+static IS_CALLED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(&format!(
+        r"^(.{{3,60}}?) (is|are|was|were) (?:also )?(?:called|named|known as|nicknamed) {NAME}(?:[.,;]| and is | and was | and takes | and works | because | after |$)"
+    ))
+});
+static A_CALLED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(&format!(
+        r"\b(a|an|the|The|A|An) ((?:[a-z][\w-]* ){{1,3}})(?:called|named|known as) {NAME}(?:[.,;]| and | in | on | at | by | for | lights| is | was | has | stands| removes| takes| holds|$)"
+    ))
+});
+
+/// `The lake pump is called the Gulper`, `a bioreactor called Gertrude`.
+pub(crate) fn find(context: &Context) -> Vec<Candidate> {
+    let text = context.text;
+    if let Some(found) = IS_CALLED.captures(text) {
+        let subject = context.vocabulary.within(&found[1]);
+        if context.vocabulary.is_subject(&subject) {
+            return vec![candidate(&subject, &found[3])];
+        }
+    }
+    let Some(found) = A_CALLED.captures(text) else { return Vec::new() };
+    let noun = found[2].trim();
+    let subject = format!("the {noun}");
+    let clean = noun.split(' ').all(|w| {
+        !listed("of in on is was to from and or for with by which that new second other", w)
+            && !crate::verb::is_participle(w)
+    });
+    if clean && context.vocabulary.is_subject(&subject) { vec![candidate(&subject, &found[3])] } else { Vec::new() }
+}
+
+fn candidate(subject: &str, name: &str) -> Candidate {
+    let name = name.trim_matches('"');
+    let mut candidate = Candidate::new("called", subject, "name", name, FactKind::Name);
+    if let Some(bare) = name.strip_prefix("the ").or(name.strip_prefix("The ")) {
+        candidate.aliases.push(bare.to_string());
+    }
+    candidate
+}

@@ -1,0 +1,539 @@
+use record::FactKind;
+
+use super::{COLOURS, Candidate, Context, kind, tokens};
+use crate::number::{moment, quantity, rhythm};
+use crate::phrase::{is_name, is_person};
+use crate::verb::{self, Form, form, is_participle};
+use crate::words::listed;
+
+/// Prepositions that tell a place.
+const PLACES: &str = "in on at beside behind under above below near between inside outside opposite beneath within \
+    against around next";
+/// Verbs that say where something is.
+const STANDING: &str = "stand lie hang sit live";
+/// Participles that say where something is.
+const KEPT: &str = "stored kept located placed found mounted bolted attached hung parked buried housed installed fixed \
+    situated pinned posted locked";
+/// Verbs whose object is asked for by `what`.
+const TRANSITIVE: &str = "use burn carry contain return need wear show produce make require represent determine supply \
+    drive treat";
+/// Verb phrases whose end is asked for by `what` or `who`.
+const PHRASES: &str = "made-of made-by made-from filled-with powered-by covered-with printed-on written-in written-with \
+    managed-by lined-with heated-by heated-with run-by edited-by led-by built-by designed-by owned-by cooled-with \
+    cooled-by cleaned-with sealed-with painted-with insulated-with wrapped-in fed-with carved-from cut-from come-from \
+    run-on belong-to work-by cast-by founded-by named-after held-by kept-by carried-by checked-by chaired-by \
+    coordinated-by supervised-by powered-from dried-with marked-with stored-as encoded-as encoded-in implemented-as \
+    followed-by licensed-under shipped-in packed-in served-in shipped-to sent-to reported-to paid-by returned-to";
+const DIMENSIONS: &str = "high deep long wide thick tall across old";
+/// Verbs of people: who does it is worth asking.
+const DEEDS: &str = "edit run lead manage direct own assign keep coordinate maintain repair teach train chair found \
+    reopen discover write design build check inspect supervise operate visit host sponsor invent edited write publish \
+    record paint prepare approve replace deputise head command test";
+
+/// Facts of plain sentences: subject, verb, and a number, date, place, name or thing.
+pub(crate) fn find(context: &Context) -> Vec<Candidate> {
+    let text = context.text;
+    if text.contains(['?', ';', '|', '{', '=']) || text.ends_with(':') || text.contains("; ") {
+        return Vec::new();
+    }
+    let words = tokens(text);
+    if words.len() > 32 || words.len() < 3 {
+        return Vec::new();
+    }
+    let mut found = existence(&words);
+    let (lead, words) = lead(&words);
+    let Some((at, verb)) =
+        words.iter().enumerate().skip(1).take(6).find_map(|(at, word)| Some((at, finite(words, at, word)?)))
+    else {
+        return found;
+    };
+    let subject = context.vocabulary.within(&words[..at].join(" "));
+    if lead.is_empty() && context.vocabulary.is_subject(&subject)
+        || !lead.is_empty() && context.vocabulary.is_subject(&subject)
+    {
+        let mut rest = &words[at..];
+        let mut verb = verb;
+        // `is made of bronze and weighs 64 kilograms` says two things of one subject.
+        loop {
+            let second = (1..rest.len()).find(|i| {
+                rest[*i] == "and"
+                    && rest.get(i + 1).is_some_and(|w| matches!(form(w), Some((Form::Singular | Form::Auxiliary, _))))
+            });
+            let end = second.unwrap_or(rest.len());
+            let statement = Statement { subject: &subject, verb: verb.clone(), words: &rest[..end], lead: &lead };
+            found.extend(statement.facts());
+            let Some(next) = second.filter(|_| !rest[..end].iter().any(|w| w.ends_with(','))) else { break };
+            rest = &rest[next + 1..];
+            match form(rest[0]) {
+                Some(next) => verb = next,
+                None => break,
+            }
+        }
+    }
+    found.extend(deed(words, at, context));
+    found
+}
+
+/// The verb at a place, if it can be the sentence's: a bare plural form only after a plural noun.
+fn finite(words: &[&str], at: usize, word: &str) -> Option<(Form, String)> {
+    let found = form(word)?;
+    let before = words[at - 1];
+    let plural = before.ends_with('s') && !before.ends_with("ss") || before == "people" || words[..at].contains(&"and");
+    match found.0 {
+        Form::Plural if !plural => None,
+        // `the lock keeps` but not `the water tanks`.
+        Form::Singular | Form::Past if matches!(before.to_lowercase().as_str(), "the" | "a" | "an" | "of" | "each") => {
+            None
+        }
+        _ => Some(found),
+    }
+}
+
+/// A phrase of place or time before the subject: `At full load`, `On Sundays,`.
+fn lead<'a>(words: &'a [&'a str]) -> (String, &'a [&'a str]) {
+    let opens = words.first().is_some_and(|w| listed("At On In During After Before Under", w));
+    if !opens {
+        return (String::new(), words);
+    }
+    let limit = words.len().min(6);
+    let comma = (1..limit).find(|i| words[*i].ends_with(','));
+    let article = (2..limit).find(|i| {
+        listed("the each every a", words[*i])
+            || (words[*i].starts_with(char::is_uppercase) && words[*i - 1].starts_with(char::is_lowercase) && *i > 2)
+    });
+    match comma.map(|i| i + 1).or(article) {
+        Some(end) if words[1..end].iter().all(|w| form(w).is_none() || !listed("is are was were has", w)) => {
+            let lead = words[..end].join(" ");
+            (crate::words::decapitalise(lead.trim_end_matches(',')), &words[end..])
+        }
+        _ => (String::new(), words),
+    }
+}
+
+/// `There are 212 solar panels on the south roofs.`
+fn existence(words: &[&str]) -> Vec<Candidate> {
+    if !matches!(words, ["There", "are", ..]) {
+        return Vec::new();
+    }
+    let rest = &words[2..];
+    let Some(found) = quantity(rest).filter(|q| q.measures.is_none()) else { return Vec::new() };
+    let things = &rest[found.length..];
+    let place = things.iter().position(|w| listed(PLACES, w));
+    if things.is_empty()
+        || things.len() > 9
+        || place.is_none_or(|at| at == 0 || at > 3)
+        || things.iter().any(|w| w.ends_with(','))
+    {
+        return Vec::new();
+    }
+    let subject = things.join(" ");
+    let plain = things.iter().all(|w| !listed("that which who and or but because when if this these it", w));
+    if !plain || subject.len() > 60 || form(things[0]).is_some_and(|(f, _)| f == Form::Auxiliary) {
+        return Vec::new();
+    }
+    vec![Candidate::new("there-are", &subject, "number", &rest[..found.length].join(" "), FactKind::Number)]
+}
+
+/// `Philippa Nightingrove edits the handbook.`: who does it.
+fn deed(words: &[&str], at: usize, context: &Context) -> Vec<Candidate> {
+    let doer = words[..at].join(" ");
+    let Some((form, base)) = form(words[at]) else { return Vec::new() };
+    let object = &words[at + 1..];
+    let institution =
+        doer.starts_with("The ") && words[1..at].iter().all(|w| w.starts_with(char::is_uppercase)) && at > 2;
+    let role = doer.starts_with("The ")
+        && at <= 4
+        && words[at - 1].ends_with("er") | words[at - 1].ends_with("or") | words[at - 1].ends_with("ian");
+    if !(is_person(&doer) || institution || role)
+        || !matches!(form, Form::Singular | Form::Past)
+        || !listed(DEEDS, &base)
+    {
+        return Vec::new();
+    }
+    let text = object.join(" ");
+    let ends = object.iter().all(|w| !w.ends_with(',') && !listed("and but because who which so when if", w));
+    if !(2..=6).contains(&object.len()) || !ends || !context.vocabulary.is_subject(&text) {
+        return Vec::new();
+    }
+    let answer = if institution || role { context.vocabulary.within(&doer) } else { doer };
+    let kind = if role { FactKind::Other } else { FactKind::Name };
+    vec![Candidate::new("who", &text, words[at], &verbatim(&answer, words), kind)]
+}
+
+/// The spelling of an answer at the start of the sentence.
+fn verbatim(answer: &str, words: &[&str]) -> String {
+    if words.join(" ").contains(answer) { answer.to_string() } else { crate::words::capitalise(answer) }
+}
+
+/// One verb with what follows it, said of a subject.
+struct Statement<'a> {
+    subject: &'a str,
+    verb: (Form, String),
+    /// From the verb to the end of the clause.
+    words: &'a [&'a str],
+    /// `at full load`, or empty.
+    lead: &'a str,
+}
+
+/// How a clause ends.
+#[derive(PartialEq)]
+enum End {
+    /// With the sentence, or before something that adds without changing: `, which …`.
+    Whole,
+    /// Before something that goes on: a list, an apposition.
+    Open,
+    /// Before a condition.
+    Condition,
+}
+
+impl Statement<'_> {
+    fn facts(&self) -> Vec<Candidate> {
+        let (clause, end) = cut(&self.words[1..]);
+        let rest = clause.as_slice();
+        let denied = |w: &&str| listed("not never no cannot neither nor hardly rarely", w) || w.ends_with("n't");
+        if rest.is_empty() || end == End::Condition || rest.iter().any(denied) {
+            return Vec::new();
+        }
+        if self.verb.1 == "have" || listed("carry wear", &self.verb.1) {
+            let found = self.having(rest, end == End::Whole);
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        if let Some(found) = self.measured(rest) {
+            return vec![found];
+        }
+        if let Some(found) = self.timed(rest) {
+            return vec![found];
+        }
+        if end != End::Whole {
+            return Vec::new();
+        }
+        let others = self
+            .coloured(rest)
+            .or_else(|| self.placed(rest))
+            .or_else(|| self.named(rest))
+            .or_else(|| self.things(rest));
+        others.into_iter().collect()
+    }
+
+    /// The attribute of a verb phrase: the verb, its links, and what follows the answer.
+    fn attribute(&self, link: &[&str], tail: &[&str]) -> String {
+        let verb = std::iter::once(self.words[0]).chain(link.iter().copied().filter(|w| !listed(verb::ADVERBS, w)));
+        let lead = (!self.lead.is_empty()).then_some(self.lead);
+        let parts: Vec<&str> = verb.chain(std::iter::once("…")).chain(tail.iter().copied()).chain(lead).collect();
+        parts.join(" ")
+    }
+
+    /// `A of S is X` as (A, S).
+    fn split_subject(&self) -> Option<(&str, &str)> {
+        let subject = self.subject.strip_prefix("the ")?;
+        let (attribute, thing) = subject.split_once(" of ").or_else(|| subject.split_once(" for "))?;
+        let short = attribute.split(' ').count() <= 4 && thing.split(' ').count() <= 4;
+        let depends = thing.split(' ').any(|w| listed("this that these those it all both each", w));
+        (short && !depends && matches!(self.words[0], "is" | "are" | "was")).then_some((attribute, thing))
+    }
+
+    fn copula(&self) -> bool {
+        matches!(self.words[0], "is" | "are" | "was" | "were")
+    }
+
+    /// A fact of being: `The A of S is X`, or `S is X`.
+    fn being(&self, answer: &str, kind: FactKind) -> Candidate {
+        match self.split_subject() {
+            Some((attribute, thing)) if self.lead.is_empty() => {
+                Candidate::new("attribute", thing, attribute, answer, kind)
+            }
+            _ => Candidate::new("verb", self.subject, &self.attribute(&[], &[]), answer, kind),
+        }
+    }
+
+    /// `has a mass of 5 kg`, `has the number RL-20617`, `has a green cover`, `has four showers`.
+    fn having(&self, rest: &[&str], whole: bool) -> Vec<Candidate> {
+        let article = listed("a an the", rest[0]);
+        if article && let Some(of) = (2..rest.len().min(5)).find(|i| rest[*i] == "of") {
+            let attribute = rest[1..of].join(" ");
+            let value = &rest[of + 1..];
+            if let Some(found) = quantity(value).filter(|q| q.length == value.len()) {
+                let answer = value[..found.length].join(" ");
+                return vec![Candidate::new("attribute", self.subject, &attribute, &answer, FactKind::Number)];
+            }
+            return Vec::new();
+        }
+        if article && rest.len() >= 3 && listed(COLOURS, rest[1]) && rest.len() <= 4 && whole {
+            let thing = rest[2..].join(" ");
+            if rest[2..].iter().all(|w| w.chars().all(char::is_lowercase)) {
+                let subject = format!("the {thing} of {}", self.subject);
+                return vec![Candidate::new("attribute", &subject, "colour", rest[1], FactKind::Other)];
+            }
+        }
+        if rest[0] == "the" && whole && self.verb.1 == "have" && (3..=7).contains(&rest.len()) {
+            let at = (2..rest.len()).find(|i| is_name(rest[*i]) || rest[*i].starts_with(['"', '“']));
+            if let Some(at) =
+                at.filter(|at| *at <= 4 && rest[1..*at].iter().all(|w| w.chars().all(|c| c.is_lowercase() || c == '-')))
+            {
+                let answer = rest[at..].join(" ");
+                let answer = answer.trim_matches(['"', '“', '”']);
+                return vec![Candidate::new("attribute", self.subject, &rest[1..at].join(" "), answer, kind(answer))];
+            }
+        }
+        Vec::new()
+    }
+
+    /// Numbers with units, and counted things.
+    fn measured(&self, rest: &[&str]) -> Option<Candidate> {
+        let (at, found) = (0..rest.len().min(6)).find_map(|at| Some((at, quantity(&rest[at..])?)))?;
+        let (link, tail) = (&rest[..at], &rest[at + found.length..]);
+        if !self.links(link)
+            || moment(&rest[at..])
+                .is_some_and(|(_, length)| length > found.length || found.measures.is_none() && at > 0)
+        {
+            return None;
+        }
+        let answer = rest[at..at + found.length].join(" ");
+        let first = tail.first().copied().unwrap_or("");
+        // A range, a list or a sum is more than the one number.
+        if listed("to and or plus minus by times × × - –", first) || tail.len() > 6 || !plain(tail) {
+            return None;
+        }
+        match found.measures {
+            Some(_) if self.copula() && link.is_empty() && tail.is_empty() => {
+                Some(self.being(&answer, FactKind::Number))
+            }
+            Some(measures) => {
+                let dimension = listed(DIMENSIONS, first) && (self.copula() || first == "across");
+                let follows = first.is_empty()
+                    || dimension
+                    || listed(
+                        "of a an each every per at in on above below from north south east west behind beyond beside for off away under",
+                        first,
+                    );
+                let length = listed("above below from north south east west behind beyond away off", first);
+                (follows && (!length || measures == "distance")).then(|| {
+                    Candidate::new("verb", self.subject, &self.attribute(link, tail), &answer, FactKind::Number)
+                })
+            }
+            None if tail.is_empty() && self.copula() && link.is_empty() => Some(self.being(&answer, FactKind::Number)),
+            None if tail.is_empty() && !link.is_empty() => {
+                Some(Candidate::new("verb", self.subject, &self.attribute(link, tail), &answer, FactKind::Number))
+            }
+            None => {
+                let noun = tail.iter().take_while(|w| !listed(verb::PREPOSITIONS, w)).count();
+                let counted = (1..=3).contains(&noun)
+                    && tail[..noun].iter().all(|w| w.chars().all(|c| c.is_lowercase() || c == '-'))
+                    && tail[noun - 1].ends_with('s') | listed("people members", tail[noun - 1]);
+                let verb = !self.copula() || !link.is_empty();
+                (counted && verb).then(|| {
+                    Candidate::new("count", self.subject, &self.attribute(link, tail), &answer, FactKind::Number)
+                })
+            }
+        }
+    }
+
+    /// Dates, times of day and rhythms.
+    fn timed(&self, rest: &[&str]) -> Option<Candidate> {
+        for at in 0..rest.len().min(5) {
+            let (link, from) = (&rest[..at], &rest[at..]);
+            if let Some(length) = rhythm(from) {
+                let ends = from.len() == length;
+                let active = !self.copula() || !link.is_empty();
+                return (ends && active && self.links(link)).then(|| {
+                    Candidate::new("verb", self.subject, &self.attribute(link, &[]), &from.join(" "), FactKind::Date)
+                });
+            }
+            if let Some((_, length)) = moment(from) {
+                let tail = &from[length..];
+                if !self.links(link) || !tail.is_empty() {
+                    return None;
+                }
+                let answer = from[..length].join(" ");
+                if link.is_empty() {
+                    return self.copula().then(|| self.being(&answer, FactKind::Date));
+                }
+                let last = link[link.len() - 1];
+                let prepared = listed("at on in since until by from after before", last);
+                return prepared.then(|| {
+                    Candidate::new("verb", self.subject, &self.attribute(link, &[]), &answer, FactKind::Date)
+                });
+            }
+        }
+        None
+    }
+
+    /// `is green`, `is dyed pink`, `are painted white`.
+    fn coloured(&self, rest: &[&str]) -> Option<Candidate> {
+        let painted = usize::from(listed("dyed painted coloured", rest[0]));
+        let shade = usize::from(rest.get(painted).is_some_and(|w| listed("dark light pale bright", w)));
+        let colour = *rest.get(painted + shade)?;
+        (self.copula() && listed(COLOURS, colour) && rest.len() == painted + shade + 1).then(|| {
+            let answer = rest[painted..].join(" ");
+            Candidate::new("attribute", self.subject, "colour", &answer, FactKind::Other)
+        })
+    }
+
+    /// `stands beside the Spindle`, `is kept in the tall cupboard`.
+    fn placed(&self, rest: &[&str]) -> Option<Candidate> {
+        let standing = listed(STANDING, &self.verb.1);
+        let kept = self.copula() && listed(KEPT, rest[0]);
+        let bare = self.copula() && listed("beside behind above below opposite between under near", rest[0]);
+        let link = &rest[..usize::from(kept)];
+        let place = &rest[link.len()..];
+        let preposition = *place.first()?;
+        if !(standing || kept || bare)
+            || !listed(PLACES, preposition)
+            || !(2..=7).contains(&place.len())
+            || !plain(place)
+        {
+            return None;
+        }
+        let noun = &place[1..];
+        let solid = listed("the a an", noun[0]) || noun[0].starts_with(char::is_uppercase) || noun.len() >= 2;
+        if !solid
+            || noun.iter().any(|w| w.ends_with("ing") || listed("and or that which it them", w))
+                && preposition != "between"
+        {
+            return None;
+        }
+        let whole = place.join(" ");
+        let inner = noun.join(" ");
+        let simple = listed("in on at", preposition);
+        let (answer, alias) = if simple { (inner, whole) } else { (whole, inner) };
+        let mut candidate = Candidate::new("verb", self.subject, &self.attribute(link, &[]), &answer, FactKind::Place);
+        candidate.aliases.push(alias);
+        Some(candidate)
+    }
+
+    /// `The director of the institute is Constance Everwin`, `The oldest programme is the Heron Census`.
+    fn named(&self, rest: &[&str]) -> Option<Candidate> {
+        if !self.copula() || rest.len() > 5 {
+            return None;
+        }
+        let answer = rest.join(" ");
+        let bare = answer.trim_matches(['"', '“', '”']);
+        let names = rest.iter().filter(|w| !listed("the of and", w)).collect::<Vec<_>>();
+        if names.is_empty()
+            || !names.iter().all(|w| is_name(w) || w.starts_with(['"', '“']))
+            || rest.iter().any(|w| w.ends_with(','))
+        {
+            return None;
+        }
+        // `Clement is Swedish` is no name: one word needs an identifier's or a name's look.
+        if is_person(self.subject)
+            || quantity(rest).is_some()
+            || !self.subject.starts_with("the ") && self.subject.split(' ').count() < 2
+        {
+            return None;
+        }
+        if is_person(bare) && self.lead.is_empty() && self.words[0] == "is" {
+            return Some(Candidate::new("who-is", self.subject, "is …", bare, FactKind::Name));
+        }
+        Some(self.being(bare, kind(bare)))
+    }
+
+    /// `is made of bronze`, `burns wood pellets`, `The rock of the island is basalt`.
+    fn things(&self, rest: &[&str]) -> Option<Candidate> {
+        if self.copula()
+            && self.split_subject().is_some()
+            && rest.len() <= 4
+            && noun_phrase(rest)
+            && !listed("a an", rest[0])
+        {
+            return Some(self.being(&rest.join(" "), kind(&rest.join(" "))));
+        }
+        let (link, object) = if self.copula() {
+            (&rest[..rest.len().min(2)], rest.get(2..)?)
+        } else if listed(PHRASES, &format!("{}-{}", self.verb.1, rest[0])) {
+            (&rest[..1], &rest[1..])
+        } else if listed(TRANSITIVE, &self.verb.1) {
+            (&rest[..0], rest)
+        } else {
+            return None;
+        };
+        if self.copula() && !listed(PHRASES, &link.join("-")) {
+            return None;
+        }
+        if !(1..=5).contains(&object.len()) || !noun_phrase(object) {
+            return None;
+        }
+        let answer = object.join(" ");
+        Some(Candidate::new("verb", self.subject, &self.attribute(link, &[]), &answer, kind(&answer)))
+    }
+
+    /// Whether words between verb and answer are all understood: participles, prepositions, and
+    /// `at a depth of`.
+    fn links(&self, link: &[&str]) -> bool {
+        let modal = matches!(self.words[0], "can" | "may" | "must" | "should" | "will");
+        let mut words = link;
+        if let [start @ .., article, noun, "of"] = link
+            && listed("a an the", article)
+            && start.last().is_some_and(|w| listed("at with within in to from", w))
+            && noun.chars().all(char::is_lowercase)
+        {
+            words = start;
+        }
+        let hedged =
+            link.last().is_some_and(|w| listed("around over than about near between", w)) || link.contains(&"up");
+        !hedged
+            && words.iter().enumerate().all(|(i, w)| {
+                is_participle(w)
+                    || listed(verb::PREPOSITIONS, w)
+                    || listed(verb::ADVERBS, w)
+                    || modal && i == 0 && (*w == "be" || form(w).is_some_and(|(f, _)| f == Form::Plural))
+            })
+    }
+}
+
+/// No pronoun, verb or conjunction that would need the rest of the sentence.
+fn plain(words: &[&str]) -> bool {
+    words.iter().all(|w| {
+        !w.ends_with([',', ')', ':']) && !w.starts_with('(') && !listed("and or but it its they them their that which who where is are was were has have because so if when while until unless then than this these you your his her only", w)
+    })
+}
+
+/// A short run of words that can be a thing: no verb, no adverb, nothing that goes on.
+fn noun_phrase(words: &[&str]) -> bool {
+    let last = words.last().copied().unwrap_or("");
+    let first = words[0];
+    plain(&words.iter().copied().filter(|w| *w != "and").collect::<Vec<_>>())
+        && !listed(verb::PREPOSITIONS, first)
+        && !listed(
+            "able always ever soon so too very more less also still all both either another any some such what how to enough",
+            first,
+        )
+        && !is_participle(last)
+        && !last.ends_with("ly")
+        && !last.ends_with("ing")
+        && !listed(verb::PREPOSITIONS, last)
+        && !listed("and or the a an", last)
+        && words.iter().all(|w| w.chars().any(char::is_alphanumeric))
+}
+
+/// The clause up to the first comma or conjunction, and how it ends.
+fn cut<'a>(words: &'a [&'a str]) -> (Vec<&'a str>, End) {
+    let mut clause = Vec::new();
+    for (index, word) in words.iter().enumerate() {
+        if listed("if unless except when whenever provided until", word) {
+            return (clause, End::Condition);
+        }
+        if listed("because which who where but so although while", word) {
+            return (clause, End::Whole);
+        }
+        clause.push(word.trim_end_matches(','));
+        if word.ends_with(',') {
+            let next = words.get(index + 1).copied().unwrap_or("");
+            return match next {
+                _ if listed("if unless except when provided or", next) => (clause, End::Condition),
+                _ if listed("and but because which who so where while although with", next) => {
+                    // `red, white and blue` goes on; `, and the lamp is tested` begins anew.
+                    let anew = next != "and"
+                        || words[index + 1..]
+                            .iter()
+                            .any(|w| matches!(form(w), Some((Form::Auxiliary | Form::Singular, _))));
+                    (clause, if anew { End::Whole } else { End::Open })
+                }
+                _ => (clause, End::Open),
+            };
+        }
+    }
+    (clause, End::Whole)
+}

@@ -1,0 +1,152 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use record::{Bank, Drop, Fact, FactKind, seed};
+use serde::{Deserialize, Serialize};
+
+use crate::Config;
+use crate::words::words;
+
+/// How many facts of a document were proposed and taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Facts that the rules found.
+    pub proposed: usize,
+    /// Facts that are taught.
+    pub taken: usize,
+}
+
+/// The facts to teach, each with the bank that its item goes to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Facts in the order of documents and sentences.
+    pub facts: Vec<(Fact, Bank)>,
+    /// Everything proposed and not taken, with the reason.
+    pub drops: Vec<Drop>,
+    /// By document.
+    pub coverage: BTreeMap<String, Coverage>,
+}
+
+/// Takes `config.facts` facts: duplicates, contradictions and ambiguous subjects are dropped, the
+/// rest is taken round robin over documents, within a document over kinds and rules.
+///
+/// The result depends on the set of facts and `seed`, not on their order. Banks are shares of the
+/// taken facts, exact to one, in the order of a hash of fact and seed.
+pub fn select(facts: Vec<Fact>, config: &Config, seed: u64) -> Selection {
+    let mut selection = Selection::default();
+    for fact in &facts {
+        selection.coverage.entry(fact.document.clone()).or_default().proposed += 1;
+    }
+    let mut facts = facts;
+    facts.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.id.cmp(&b.id)));
+    let facts = clear(facts, &mut selection.drops);
+    let mut taken = budget(facts, config, seed, &mut selection.drops);
+    let mut order: Vec<(u64, String)> =
+        taken.iter().map(|fact| (seed::derive(seed, "synth-bank", &fact.id), fact.id.clone())).collect();
+    order.sort();
+    let count = |share: f64| (share * taken.len() as f64).round() as usize;
+    let (practice, validation) = (count(config.practice), count(config.validation));
+    let bank: HashMap<String, Bank> = order
+        .into_iter()
+        .enumerate()
+        .map(|(rank, (_, id))| {
+            let bank = match rank {
+                rank if rank < practice => Bank::Practice,
+                rank if rank < practice + validation => Bank::Validation,
+                _ => Bank::Exam,
+            };
+            (id, bank)
+        })
+        .collect();
+    taken.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.id.cmp(&b.id)));
+    for fact in taken {
+        selection.coverage.entry(fact.document.clone()).or_default().taken += 1;
+        let bank = bank.get(&fact.id).copied().unwrap_or(Bank::Exam);
+        selection.facts.push((fact, bank));
+    }
+    selection
+}
+
+fn place(fact: &Fact) -> (&str, u32) {
+    (&fact.document, fact.citation.sentence)
+}
+
+fn drop(fact: &Fact, reason: &str, detail: String) -> Drop {
+    Drop { stage: "synth".into(), record: fact.id.clone(), reason: reason.into(), detail }
+}
+
+/// Takes out what would teach or examine two things under one name.
+fn clear(facts: Vec<Fact>, drops: &mut Vec<Drop>) -> Vec<Fact> {
+    let key = |fact: &Fact| (words(&fact.subject), words(&fact.attribute));
+    let mut answers: HashMap<_, HashSet<Vec<String>>> = HashMap::new();
+    let mut documents: HashMap<Vec<String>, HashSet<String>> = HashMap::new();
+    // The same answer to the same attribute under several subjects is fine; a term or constant that
+    // is found by its description must be the only one.
+    for fact in &facts {
+        answers.entry(key(fact)).or_default().insert(words(&fact.answer));
+        documents.entry(words(&fact.subject)).or_default().insert(fact.document.clone());
+    }
+    let mut seen: HashSet<_> = HashSet::new();
+    let mut kept = Vec::new();
+    for fact in facts {
+        if answers[&key(&fact)].len() > 1 {
+            let detail = format!("{} / {} has {} answers", fact.subject, fact.attribute, answers[&key(&fact)].len());
+            drops.push(drop(&fact, "contradictory", detail));
+        } else if !seen.insert(key(&fact)) {
+            drops.push(drop(&fact, "duplicate", format!("{} / {} stands elsewhere too", fact.subject, fact.attribute)));
+        } else if plain(&fact.subject) && documents[&words(&fact.subject)].len() > 1 {
+            let detail =
+                format!("`{}` is spoken of in {} documents", fact.subject, documents[&words(&fact.subject)].len());
+            drops.push(drop(&fact, "ambiguous-subject", detail));
+        } else {
+            kept.push(fact);
+        }
+    }
+    kept
+}
+
+/// One or two common nouns: in another document the same words may mean another thing.
+fn plain(subject: &str) -> bool {
+    let content = subject.split(' ').filter(|w| !matches!(*w, "the" | "a" | "an" | "each" | "every"));
+    subject.chars().all(|c| c.is_lowercase() || c == ' ' || c == '-') && content.count() <= 1
+}
+
+/// Round robin over documents; within each the next fact is of the (kind, rule) taken least so far.
+fn budget(facts: Vec<Fact>, config: &Config, seed: u64, drops: &mut Vec<Drop>) -> Vec<Fact> {
+    let mut documents: BTreeMap<String, Vec<(u64, Fact)>> = BTreeMap::new();
+    for fact in facts {
+        let rank = seed::derive(seed, "synth-select", &fact.id);
+        documents.entry(fact.document.clone()).or_default().push((rank, fact));
+    }
+    for pool in documents.values_mut() {
+        // From the end, so that the smallest rank is taken first.
+        pool.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.1.id.cmp(&a.1.id)));
+    }
+    // When there are more documents than facts, the seed decides which go first.
+    let mut order: Vec<(u64, String)> =
+        documents.keys().map(|id| (seed::derive(seed, "synth-document", id), id.clone())).collect();
+    order.sort();
+    let mut taken: Vec<Fact> = Vec::new();
+    let mut used: HashMap<(FactKind, String), usize> = HashMap::new();
+    let mut sentences: HashMap<(String, u32), usize> = HashMap::new();
+    while taken.len() < config.facts && documents.values().any(|pool| !pool.is_empty()) {
+        for (_, id) in &order {
+            let Some(pool) = documents.get_mut(id).filter(|pool| !pool.is_empty()) else { continue };
+            if taken.len() == config.facts {
+                break;
+            }
+            let weight = |fact: &Fact| {
+                let kinds = used.get(&(fact.kind, fact.rule.clone())).copied().unwrap_or(0);
+                let sentence = (fact.document.clone(), fact.citation.sentence);
+                kinds + sentences.get(&sentence).copied().unwrap_or(0) * 1000
+            };
+            let best = (0..pool.len()).rev().min_by_key(|index| weight(&pool[*index].1)).unwrap_or(0);
+            let (_, fact) = pool.remove(best);
+            *used.entry((fact.kind, fact.rule.clone())).or_default() += 1;
+            *sentences.entry((fact.document.clone(), fact.citation.sentence)).or_default() += 1;
+            taken.push(fact);
+        }
+    }
+    let left = documents.into_values().flatten();
+    drops.extend(left.map(|(_, fact)| drop(&fact, "over-budget", format!("{} facts were asked for", config.facts))));
+    taken
+}
