@@ -32,6 +32,13 @@ impl Row {
         row
     }
 
+    /// Several sequences with nothing in common, each with the place of its first learned token.
+    pub fn sequences(sequences: &[(Vec<u32>, usize)]) -> Self {
+        let mut row = Self::default();
+        sequences.iter().for_each(|(tokens, learned_from)| row.push(tokens, *learned_from));
+        row
+    }
+
     /// A sequence without targets, whole.
     pub fn prompt(tokens: &[u32]) -> Self {
         let mut row = Self::default();
