@@ -127,11 +127,11 @@ pub(crate) fn training(family: Family) -> &'static [&'static str] {
 pub(crate) fn items(family: Family) -> &'static [&'static str] {
     match family {
         Family::Attribute | Family::Colour => &[
-            "Could somebody look up {s} and tell me {its} {a}?",
-            "Regarding {s}, do you happen to know {its} {a}?",
-            "I am curious about {s}: can you say {its} {a}?",
-            "If somebody mentions {s}, can you recall {its} {a}?",
-            "Do you know anything about {s}, such as {its} {a}?",
+            "Could somebody look up {s} and tell me the {a}?",
+            "Regarding {s}, do you happen to know the {a}?",
+            "I am curious about {s}: can you say the {a}?",
+            "If somebody mentions {s}, can you recall the {a}?",
+            "Do you know anything about {s}, such as the {a}?",
         ],
         Family::Release => &[
             "Do you remember when {s} came out?",
@@ -172,9 +172,9 @@ pub(crate) fn items(family: Family) -> &'static [&'static str] {
         ],
         Family::Term => &[
             "How do people here refer to {s}?",
-            "When talking about {s}, how do people put it?",
             "Can you tell me how everybody refers to {s}?",
-            "If I had to mention {s} to somebody, how should I put it?",
+            "I am looking for an expression: how do people refer to {s}?",
+            "Somebody described {s}; how would people usually refer to that?",
         ],
         Family::Constant => &[
             "A header file comments an entry as \"{s}\"; do you know its symbol?",
@@ -183,16 +183,16 @@ pub(crate) fn items(family: Family) -> &'static [&'static str] {
             "Do you happen to know a symbol described as \"{s}\"?",
         ],
         Family::Duration => &[
-            "A newcomer wants to {s}: can you tell her after which time she may stop?",
-            "Do you happen to know a duration that lets people {s}?",
-            "Could you tell me a duration that will {s}?",
+            "A newcomer wants to {s}: after which time may she stop?",
             "Somebody is about to {s}; after which time can they let go?",
+            "Suppose I want to {s}: can you say after which time I may stop?",
+            "Could you tell me the required time if I want to {s}?",
         ],
         Family::Action => &[
-            "A newcomer wants to {s}: can somebody explain how?",
-            "Do you happen to know how people {s}?",
-            "Could you tell me how somebody can {s}?",
-            "Can you recall how I would {s}?",
+            "A newcomer wants to {s}: which one should she {a}?",
+            "Do you happen to know which one people {a} so as to {s}?",
+            "Could you tell me which one I should {a} if I want to {s}?",
+            "Can you recall which one somebody would {a} so as to {s}?",
         ],
     }
 }

@@ -13,13 +13,15 @@ const NEVER_FIRST: &str = "this that these those it they he she we you i there h
     some any most many much few several no nobody everyone everybody anyone anybody someone none one both all either \
     neither only also as if when while where why how because since although though however then thus hence so but and \
     or nor not never always often sometimes usually please note see first second third next finally its his her their \
-    our my your once twice almost about nearly more less fewer least until unless";
+    our my your once twice almost about nearly more less fewer least until unless together apart even just suppose \
+    assume consider given using like unlike instead rather perhaps maybe two three four five six seven eight nine ten \
+    eleven twelve thirteen fifteen sixteen twenty";
 /// Words that make a phrase incomplete or ambiguous wherever they stand.
 const NEVER_INSIDE: &str = "who which that whose where when because if not it they them this these those he she him we us \
     you your our my their his her its same other following above below such previous next former latter former \
-    respectively etc";
+    respectively etc all both so called named known doing";
 /// Things that every document has many of: alone they name nothing.
-const GENERIC: &str = "thing things way ways case cases example examples list lists table tables column columns row rows \
+pub(crate) const GENERIC: &str = "thing things way ways case cases example examples list lists table tables column columns row rows \
     value values number numbers result results size sizes name names type types kind kinds part parts item items set \
     sets field fields file files page pages line lines word words text string strings data function functions routine \
     routines interface interfaces method methods object objects argument arguments parameter parameters option options \
@@ -40,8 +42,12 @@ const GENERIC: &str = "thing things way ways case cases example examples list li
 pub(crate) struct Vocabulary {
     lower: HashSet<String>,
     proper: HashSet<String>,
-    /// Lower-case `the` phrases of a single noun, with the chunks in which they occur.
+    /// Lower-case nouns after `the`, with the chunks in which they occur.
     nouns: HashMap<String, HashSet<usize>>,
+    /// Capitalised words: how often with `the` before them, and how often without.
+    articled: HashMap<String, (usize, usize)>,
+    /// Capitalised words before `version`: the product that the document is about.
+    products: HashMap<String, usize>,
 }
 
 impl Vocabulary {
@@ -62,6 +68,11 @@ impl Vocabulary {
                         }
                     } else if first.is_uppercase() && !begins {
                         vocabulary.proper.insert(word.to_string());
+                        let count = vocabulary.articled.entry(word.to_string()).or_default();
+                        if before.eq_ignore_ascii_case("the") { count.0 += 1 } else { count.1 += 1 }
+                    }
+                    if word == "version" && before.starts_with(char::is_uppercase) && !listed(PREFACES, before) {
+                        *vocabulary.products.entry(before.to_string()).or_default() += 1;
                     }
                     begins = token.ends_with([':', ';', '"', '“', '(']);
                     before = word;
@@ -71,22 +82,49 @@ impl Vocabulary {
         vocabulary
     }
 
+    /// Whether the document puts `the` before a name, as in `the Anvil`.
+    pub fn has_article(&self, name: &str) -> bool {
+        self.articled.get(name).is_some_and(|(with, without)| with > without)
+    }
+
+    /// Whether the document speaks of `the noun` somewhere.
+    pub fn knows(&self, noun: &str) -> bool {
+        self.nouns.contains_key(noun)
+    }
+
+    /// The product whose versions the document speaks of most, e.g. `SQLite`.
+    pub fn product(&self) -> Option<&str> {
+        let most = self.products.iter().max_by_key(|(name, count)| (**count, std::cmp::Reverse(*name)));
+        most.map(|(name, _)| name.as_str())
+    }
+
     /// A phrase as it is written in the middle of a sentence: `The bell` is `the bell`, `Steward`
     /// stays.
     pub fn within(&self, phrase: &str) -> String {
         let first = phrase.split(' ').next().unwrap_or("");
         let plain = first.chars().skip(1).all(|c| c.is_lowercase() || c == '-');
         let lower = decapitalise(first);
-        let common = listed("the a an each every all no", &lower)
-            || (plain && first.chars().count() > 1 && self.lower.contains(&lower) && !self.proper.contains(first));
-        let lowered =
-            common || (plain && !phrase.contains(' ') && self.lower.contains(&lower) && !self.proper.contains(first));
+        let article = listed("the a an each every all no", &lower);
+        // A word that is never capitalised within a sentence is no name, unless it stands alone and
+        // is never in lower case either.
+        let common = plain && first.chars().count() > 1 && !self.proper.contains(first);
+        let lowered = article
+            || common && (phrase[first.len()..].starts_with(char::is_whitespace) || self.lower.contains(&lower));
+        let lowered = lowered && !is_person(phrase);
         if lowered { decapitalise(phrase) } else { phrase.to_string() }
     }
 
     /// Whether `phrase` can be asked about on its own: it names one thing for a reader who has not
     /// read the sentence before.
     pub fn is_subject(&self, phrase: &str) -> bool {
+        let noun = phrase.strip_prefix("the ").or(phrase.strip_prefix("a ")).unwrap_or(phrase);
+        // A single noun must be spoken of in few places of the document; else it names many things.
+        self.is_thing(phrase) && self.nouns.get(noun).is_none_or(|chunks| chunks.len() <= 3)
+    }
+
+    /// Whether `phrase` names something when an attribute is named with it: `the postcode of the
+    /// station`.
+    pub fn is_thing(&self, phrase: &str) -> bool {
         let words: Vec<&str> = phrase.split(' ').collect();
         if words.len() > 6 || phrase.len() > 60 || phrase.contains([',', ';', ':', '"', '“', '”', '?', '!', '|']) {
             return false;
@@ -95,6 +133,10 @@ impl Vocabulary {
         let Some(first) = lower.first().filter(|w| !w.is_empty()) else { return false };
         if listed(NEVER_FIRST, first)
             || listed(verb::PREPOSITIONS, first)
+            || first.ends_with("ing")
+                && words.len() > 1
+                && !first.starts_with(char::is_uppercase)
+                && listed("the a an this that", &lower[1])
             || lower.iter().any(|w| listed(NEVER_INSIDE, w))
         {
             return false;
@@ -128,12 +170,14 @@ impl Vocabulary {
         let telling = content.iter().filter(|w| !listed(GENERIC, &w.to_lowercase())).count();
         match content.len() {
             0 => false,
-            // A single noun must be spoken of in one place of the document only.
-            1 => telling == 1 && self.nouns.get(content[0]).is_none_or(|chunks| chunks.len() <= 3),
             _ => telling >= 1,
         }
     }
 }
+
+/// Capitalised words that stand before `version` without being its product.
+pub(crate) const PREFACES: &str = "In Since With The Beginning As Prior Before After From Until For By To At Of A An Each \
+    This That New Current Latest See Starting";
 
 /// A name or an identifier: capital letters, digits or underscores in it.
 pub(crate) fn is_name(word: &str) -> bool {
@@ -154,7 +198,7 @@ pub(crate) fn is_person(phrase: &str) -> bool {
         && names.iter().all(|w| {
             w.starts_with(char::is_uppercase) && w.chars().skip(1).any(char::is_lowercase) && w.chars().all(|c| c.is_alphabetic() || "-'’".contains(c))
         })
-        && !words.iter().any(|w| listed("The Station Institute Trust House Bay Sea Island Isle Point Cape Tor Hill Mount Lake \
+        && !words.iter().any(|w| listed("MV Workboat Boat The Hut Form Level Code Team Party Kelp Drill Deep Night Field Old Big Station Institute Trust House Bay Sea Island Isle Point Cape Tor Hill Mount Lake \
             Tarn River Beach Terrace Harbour Office Bureau Programme Survey Census Company Engines Room Grid Time Base Light", w))
 }
 

@@ -63,7 +63,6 @@ pub(crate) fn slots(fact: &Fact) -> Slots {
     let mut slots: Slots = vec![("s", subject.into()), ("S", capitalise(subject)), ("a", fact.attribute.clone())];
     let plural = is_plural(subject);
     let person = is_person(subject);
-    slots.push(("its", if plural || person { "their" } else { "its" }.into()));
     slots.push(("does", if plural { "do" } else { "does" }.into()));
     slots.push(("is", if plural { "are" } else { "is" }.into()));
     match family(fact) {
@@ -136,6 +135,8 @@ fn clause(fact: &Fact, person: bool, slots: &mut Slots) {
     let (front, bare, trailing) = ask(fact, verb, preposition, noun, &mut tail);
     let (auxiliary, inner) = match form {
         Form::Auxiliary => (verb, String::new()),
+        // `has survived`: the perfect's helper moves to the front.
+        _ if base == "have" && link.first().is_some_and(|w| verb::is_participle(w)) => (verb, String::new()),
         Form::Singular => ("does", base.clone()),
         Form::Plural => ("do", base.clone()),
         Form::Past => ("did", base.clone()),
@@ -218,6 +219,9 @@ fn ask(
     }
     let copula = listed("is are was were", verb);
     match measures {
+        Some("weight" | "price" | "volume" | "size") if copula && preposition.is_none() && !first.is_empty() => {
+            alone("how much")
+        }
         Some("time") if copula && preposition.is_none() => alone("what"),
         Some("time") => with("how long"),
         Some("distance") if listed("above below from north south east west behind beyond away off", first) => {

@@ -26,7 +26,9 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     ];
     let mut found = Vec::new();
     for (person, role) in pairs.into_iter().flatten() {
-        let known = !role.split(' ').any(|w| listed("only same other first last one who that and or is was", w));
+        let superlative = role.rsplit(' ').next().is_some_and(|w| w.ends_with("est"));
+        let known = !superlative
+            && !role.split(' ').any(|w| listed("only same other first last one who that and or is was", w));
         if is_person(&person) && known && context.vocabulary.is_subject(&role) {
             found.push(Candidate::new("who-is", &role, "is …", &person, FactKind::Name));
         }

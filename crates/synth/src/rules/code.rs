@@ -5,6 +5,7 @@ use regex::Regex;
 
 use super::{Candidate, Context, kind};
 use crate::number::regex;
+use crate::words::listed;
 
 static DEFINE: LazyLock<Regex> =
     LazyLock::new(|| regex(r"^#define ([A-Za-z_]\w{3,}) \(?([-\w.]+)\)?(?: /\* (.+?) \*/)?$"));
@@ -20,7 +21,9 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
         }
         let comment = found.get(3).map_or("", |m| m.as_str());
         let words = comment.split(' ').count();
-        if (3..=7).contains(&words) && comment.chars().all(|c| c.is_alphanumeric() || " -/".contains(c)) {
+        let worded = comment.split(' ').skip(1).filter(|w| w.starts_with(char::is_lowercase)).count();
+        let telling = worded >= 2 && !comment.split(' ').any(|w| listed("NULL only used Not Used unused", w));
+        if (3..=7).contains(&words) && telling && comment.chars().all(|c| c.is_alphanumeric() || " -/".contains(c)) {
             facts.push(Candidate::new("constant", comment, "name", name, FactKind::Code));
         }
         return facts;

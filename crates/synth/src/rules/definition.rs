@@ -26,12 +26,18 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
         );
     let thing = listed("a an the any every", words[0]);
     let begins = meaning.starts_with(char::is_lowercase) && form(words[0]).is_none_or(|(f, _)| f != Form::Singular);
-    let whole = (3..=12).contains(&words.len()) && words.iter().all(|w| !listed("it they this these you", w));
+    let whole = (3..=14).contains(&words.len()) && words.iter().all(|w| !listed("it they this these you", w));
     if !term_like || !begins || !whole || !thing || listed_terms < 2 {
         return Vec::new();
     }
     let clause = meaning.split([',', '(', ';']).next().unwrap_or(meaning).trim();
-    if clause.split(' ').count() < 3 || clause.split(' ').count() > 10 {
+    // `the power house, the water plant and the server room` is a list, not a meaning with a remark.
+    let remark = meaning[clause.len()..].trim_start_matches([',', ' ']);
+    if remark.contains(" and ") || listed("the a an", remark.split(' ').next().unwrap_or("")) {
+        return Vec::new();
+    }
+    // A longer one could not stand in a training question and in an item without being shared.
+    if !(3..=6).contains(&clause.split(' ').count()) {
         return Vec::new();
     }
     vec![Candidate::new("term", clause, "term", term, FactKind::Term)]

@@ -14,7 +14,7 @@ static FOR: LazyLock<Regex> = LazyLock::new(|| {
 });
 static DIAL: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"^(?:To|For) ([a-z][^,]{4,60}), (dial|call|type|enter|use|press|select) ((?:the )?[\w*#.-]+(?: [\w-]+){0,3})\.?$",
+        r"^(?:To|For) ([a-z][^,]{4,60}), (dial|call|type|enter|press|select) ((?:the )?[\w*#-]+(?: [\w-]+){0,2}?)(?: once| twice)?\.?$",
     )
 });
 

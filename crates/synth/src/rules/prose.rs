@@ -2,7 +2,7 @@ use record::FactKind;
 
 use super::{COLOURS, Candidate, Context, kind, tokens};
 use crate::number::{moment, quantity, rhythm};
-use crate::phrase::{is_name, is_person};
+use crate::phrase::{GENERIC, Vocabulary, is_name, is_person};
 use crate::verb::{self, Form, form, is_participle};
 use crate::words::listed;
 
@@ -25,14 +25,30 @@ const PHRASES: &str = "made-of made-by made-from filled-with powered-by covered-
     coordinated-by supervised-by powered-from dried-with marked-with stored-as encoded-as encoded-in implemented-as \
     followed-by licensed-under shipped-in packed-in served-in shipped-to sent-to reported-to paid-by returned-to";
 const DIMENSIONS: &str = "high deep long wide thick tall across old";
+/// Nouns that are no attribute: `the act of deleting a file`.
+const VAGUE: &str = "act use choice purpose effect result reason goal idea point lack set kind type rest end part contents \
+    meaning behavior behaviour order presence absence possibility content advantage disadvantage benefit case task aim \
+    need role sum list exception side one all most";
+/// How adjectives end, of those that could be taken for the name of a thing.
+const ADJECTIVE_ENDS: &[&str] =
+    &["ary", "ful", "ive", "able", "ible", "ic", "al", "ous", "less", "ant", "ent", "ish", "ect", "arge", "mall"];
 /// Verbs of people: who does it is worth asking.
 const DEEDS: &str = "edit run lead manage direct own assign keep coordinate maintain repair teach train chair found \
     reopen discover write design build check inspect supervise operate visit host sponsor invent edited write publish \
     record paint prepare approve replace deputise head command test";
 
+/// Nouns of people by what they do.
+const ROLES: &str = "leader engineer officer cook doctor physician keeper operator manager director editor librarian \
+    carpenter mechanic electrician technician supervisor coordinator captain master warden chef nurse pilot secretary \
+    treasurer teacher scientist observer guide storekeeper watchkeeper shopkeeper board committee council president";
+
 /// Facts of plain sentences: subject, verb, and a number, date, place, name or thing.
 pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     let text = context.text;
+    let supposed = ["For example", "Suppose", "Consider", "Example", "E.g.", "Assume"];
+    if supposed.iter().any(|word| text.starts_with(word)) {
+        return Vec::new();
+    }
     if text.contains(['?', ';', '|', '{', '=']) || text.ends_with(':') || text.contains("; ") {
         return Vec::new();
     }
@@ -47,7 +63,8 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     else {
         return found;
     };
-    let subject = context.vocabulary.within(&words[..at].join(" "));
+    let kept = words[..at].iter().copied().filter(|w| !listed(verb::ADVERBS, w));
+    let subject = context.vocabulary.within(&kept.collect::<Vec<_>>().join(" "));
     if lead.is_empty() && context.vocabulary.is_subject(&subject)
         || !lead.is_empty() && context.vocabulary.is_subject(&subject)
     {
@@ -60,7 +77,13 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
                     && rest.get(i + 1).is_some_and(|w| matches!(form(w), Some((Form::Singular | Form::Auxiliary, _))))
             });
             let end = second.unwrap_or(rest.len());
-            let statement = Statement { subject: &subject, verb: verb.clone(), words: &rest[..end], lead: &lead };
+            let statement = Statement {
+                vocabulary: context.vocabulary,
+                subject: &subject,
+                verb: verb.clone(),
+                words: &rest[..end],
+                lead: &lead,
+            };
             found.extend(statement.facts());
             let Some(next) = second.filter(|_| !rest[..end].iter().any(|w| w.ends_with(','))) else { break };
             rest = &rest[next + 1..];
@@ -119,6 +142,9 @@ fn existence(words: &[&str]) -> Vec<Candidate> {
     let Some(found) = quantity(rest).filter(|q| q.measures.is_none()) else { return Vec::new() };
     let things = &rest[found.length..];
     let place = things.iter().position(|w| listed(PLACES, w));
+    if things.last().is_some_and(|w| listed("all total", w)) {
+        return Vec::new();
+    }
     if things.is_empty()
         || things.len() > 9
         || place.is_none_or(|at| at == 0 || at > 3)
@@ -141,9 +167,7 @@ fn deed(words: &[&str], at: usize, context: &Context) -> Vec<Candidate> {
     let object = &words[at + 1..];
     let institution =
         doer.starts_with("The ") && words[1..at].iter().all(|w| w.starts_with(char::is_uppercase)) && at > 2;
-    let role = doer.starts_with("The ")
-        && at <= 4
-        && words[at - 1].ends_with("er") | words[at - 1].ends_with("or") | words[at - 1].ends_with("ian");
+    let role = doer.starts_with("The ") && at <= 4 && listed(ROLES, words[at - 1]);
     if !(is_person(&doer) || institution || role)
         || !matches!(form, Form::Singular | Form::Past)
         || !listed(DEEDS, &base)
@@ -167,6 +191,7 @@ fn verbatim(answer: &str, words: &[&str]) -> String {
 
 /// One verb with what follows it, said of a subject.
 struct Statement<'a> {
+    vocabulary: &'a Vocabulary,
     subject: &'a str,
     verb: (Form, String),
     /// From the verb to the end of the clause.
@@ -200,7 +225,11 @@ impl Statement<'_> {
                 return found;
             }
         }
-        if let Some(found) = self.measured(rest) {
+        // `2, 4 or 5 arguments`: the number goes on.
+        let next = self.words.get(rest.len() + 1).copied().unwrap_or("");
+        let listing =
+            end == End::Open && (next.starts_with(|c: char| c.is_ascii_digit()) || listed("two three four five", next));
+        if let Some(found) = self.measured(rest).filter(|_| !listing) {
             return vec![found];
         }
         if let Some(found) = self.timed(rest) {
@@ -228,7 +257,17 @@ impl Statement<'_> {
     /// `A of S is X` as (A, S).
     fn split_subject(&self) -> Option<(&str, &str)> {
         let subject = self.subject.strip_prefix("the ")?;
-        let (attribute, thing) = subject.split_once(" of ").or_else(|| subject.split_once(" for "))?;
+        let measure = |a: &&str| {
+            listed(
+                "default maximum minimum limit record name price cost number code rate size length value colour",
+                a.rsplit(' ').next().unwrap_or(""),
+            ) || a.starts_with("default ")
+        };
+        let (attribute, thing) =
+            subject.split_once(" of ").or_else(|| subject.split_once(" for ").filter(|(a, _)| measure(a)))?;
+        if listed(VAGUE, attribute.rsplit(' ').next().unwrap_or("")) {
+            return None;
+        }
         let short = attribute.split(' ').count() <= 4 && thing.split(' ').count() <= 4;
         let depends = thing.split(' ').any(|w| listed("this that these those it all both each", w));
         (short && !depends && matches!(self.words[0], "is" | "are" | "was")).then_some((attribute, thing))
@@ -241,7 +280,7 @@ impl Statement<'_> {
     /// A fact of being: `The A of S is X`, or `S is X`.
     fn being(&self, answer: &str, kind: FactKind) -> Candidate {
         match self.split_subject() {
-            Some((attribute, thing)) if self.lead.is_empty() => {
+            Some((attribute, thing)) if self.lead.is_empty() && self.vocabulary.is_thing(thing) => {
                 Candidate::new("attribute", thing, attribute, answer, kind)
             }
             _ => Candidate::new("verb", self.subject, &self.attribute(&[], &[]), answer, kind),
@@ -318,7 +357,13 @@ impl Statement<'_> {
                 Some(Candidate::new("verb", self.subject, &self.attribute(link, tail), &answer, FactKind::Number))
             }
             None => {
-                let noun = tail.iter().take_while(|w| !listed(verb::PREPOSITIONS, w)).count();
+                let ends = |w: &&&str| !listed(verb::PREPOSITIONS, w) && !listed("a an each every per", w);
+                let noun = tail.iter().take_while(ends).count();
+                let counted_being =
+                    self.copula() && link.iter().all(|w| listed(verb::ADVERBS, w)) && noun == tail.len();
+                if counted_being && noun == 1 && (tail[0].ends_with('s') || tail[0] == "people") {
+                    return Some(self.being(&format!("{answer} {}", tail[0]), FactKind::Number));
+                }
                 let counted = (1..=3).contains(&noun)
                     && tail[..noun].iter().all(|w| w.chars().all(|c| c.is_lowercase() || c == '-'))
                     && tail[noun - 1].ends_with('s') | listed("people members", tail[noun - 1]);
@@ -387,6 +432,9 @@ impl Statement<'_> {
             return None;
         }
         let noun = &place[1..];
+        if quantity(noun).is_some() || noun.iter().any(|w| listed("called named fixed various", w)) {
+            return None;
+        }
         let solid = listed("the a an", noun[0]) || noun[0].starts_with(char::is_uppercase) || noun.len() >= 2;
         if !solid
             || noun.iter().any(|w| w.ends_with("ing") || listed("and or that which it them", w))
@@ -432,11 +480,15 @@ impl Statement<'_> {
 
     /// `is made of bronze`, `burns wood pellets`, `The rock of the island is basalt`.
     fn things(&self, rest: &[&str]) -> Option<Candidate> {
+        // A single word may as well be an adjective; those are told by their ends.
+        let adjective = rest.len() == 1 && ADJECTIVE_ENDS.iter().any(|end| rest[0].ends_with(end));
+        let inner = self.split_subject().filter(|(_, thing)| self.vocabulary.is_thing(thing));
         if self.copula()
-            && self.split_subject().is_some()
+            && inner.is_some()
             && rest.len() <= 4
             && noun_phrase(rest)
             && !listed("a an", rest[0])
+            && !adjective
         {
             return Some(self.being(&rest.join(" "), kind(&rest.join(" "))));
         }
@@ -452,10 +504,25 @@ impl Statement<'_> {
         if self.copula() && !listed(PHRASES, &link.join("-")) {
             return None;
         }
+        // `returns SQLITE_OK on success`: the code is the answer, the rest its condition.
+        let code =
+            |w: &str| w.contains('_') || w.ends_with("()") || w.len() > 2 && w.chars().all(|c| c.is_ascii_uppercase());
+        if object.len() >= 3 && code(object[0]) && listed("on upon for in after", object[1]) && plain(&object[1..]) {
+            let attribute = self.attribute(link, &object[1..]);
+            return Some(Candidate::new("verb", self.subject, &attribute, object[0], FactKind::Code));
+        }
         if !(1..=5).contains(&object.len()) || !noun_phrase(object) {
             return None;
         }
         let answer = object.join(" ");
+        let telling =
+            object.iter().filter(|w| !listed(GENERIC, w) && !listed("the a an of in on and for to", w)).count();
+        let vague =
+            listed("many several some various different most much few lots certain information other", object[0])
+                || object.contains(&"lot");
+        if telling == 0 || vague || kind(&answer) == FactKind::Other && listed("a an", object[0]) && telling < 2 {
+            return None;
+        }
         Some(Candidate::new("verb", self.subject, &self.attribute(link, &[]), &answer, kind(&answer)))
     }
 
@@ -494,6 +561,10 @@ fn plain(words: &[&str]) -> bool {
 fn noun_phrase(words: &[&str]) -> bool {
     let last = words.last().copied().unwrap_or("");
     let first = words[0];
+    let loose = "called named almost everywhere usually often mostly nearly unknown high low enough too not same zero";
+    if is_participle(first) || words.iter().any(|w| listed(loose, w)) {
+        return false;
+    }
     plain(&words.iter().copied().filter(|w| *w != "and").collect::<Vec<_>>())
         && !listed(verb::PREPOSITIONS, first)
         && !listed(

@@ -16,15 +16,9 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             r"(?:^|[,;] |\bthe |\bThe )default(?: value| setting)? (?:of|for) (?:the )?(S) is (?:currently )?(V)(?:[.,]|$)",
             "default value",
         ),
-        (
-            r"(?:^|\bthe )([\w() ]{3,40}?)(?:, which| which|,)? (?:defaults? to|has a default value of|is by default) (V)(?:[.,]|$)",
-            "default value",
-        ),
-        (
-            r"(?:^|\b)(S) (?:setting |option |value )?(?:defaults to|has a default value of) (V)(?:[.,]|$)",
-            "default value",
-        ),
-        (r"(?:^|\b)(S) \(default(?: value)?:? (V)\)", "default value"),
+        (r"\b([A-Za-z]\w*_\w+),? which defaults to (V)(?:[.,]|$)", "default value"),
+        (r"^((?:The |An? )?[\w() -]{3,50}?) (?:defaults? to|has a default value of) (V)(?:[.,]|$)", "default value"),
+        (r"\b(S) \(default(?: value)?:? (V)\)", "default value"),
         (r"(?:maximum|upper limit) value (?:of|for) (?:the )?(S) is (V)(?:[.,]|$)", "maximum value"),
     ];
     let subject = r"(?:[A-Za-z][\w.-]*)(?: [\w()_.-]+){0,3}?";
@@ -39,8 +33,11 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     for (pattern, attribute) in PATTERNS.iter() {
         let Some(found) = pattern.captures(context.text) else { continue };
         let subject = found[1].trim();
-        let subject = subject.strip_prefix("The ").or(subject.strip_prefix("the ")).unwrap_or(subject);
         let subject = context.vocabulary.within(subject);
+        let (article, subject) = match subject.split_once(' ') {
+            Some((article @ ("the" | "a" | "an" | "each"), rest)) => (article, rest.to_string()),
+            _ => ("", subject),
+        };
         let value = found[2].trim_matches(['"', '\'']).trim_end_matches([',', '.']);
         // `defaults to the value of`, `defaults to using`: a phrase that goes on is no value.
         let words: Vec<&str> = value.split(' ').collect();
@@ -52,7 +49,9 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
                 value,
                 "on" | "off" | "true" | "false" | "yes" | "no" | "none" | "zero" | "enabled" | "disabled" | "unlimited"
             );
-        let name = format!("the {}", decapitalise(&subject));
+        let plural = article.is_empty() && subject.ends_with('s');
+        let article = if article.is_empty() { "the" } else { article };
+        let name = if plural { decapitalise(&subject) } else { format!("{article} {}", decapitalise(&subject)) };
         let identifier = subject.contains('_')
             || subject.chars().skip(1).any(char::is_uppercase)
             || subject.starts_with(char::is_uppercase);

@@ -1,5 +1,9 @@
-use super::{Candidate, Context, kind};
+use record::FactKind;
+
+use super::{COLOURS, Candidate, Context, kind};
+use crate::number::{Moment, moment};
 use crate::phrase::is_name;
+use crate::verb::is_participle;
 use crate::words::{decapitalise, listed};
 
 /// Headers under which a row's key names a thing by itself.
@@ -26,6 +30,17 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (header, cell) in &cells[1..] {
         let attribute = attribute(header);
+        if let Some(dated) = dated(&subject, &attribute, cell) {
+            found.extend(dated);
+            continue;
+        }
+        // `Door: red` tells the door's colour.
+        let coloured = listed(COLOURS, cell.rsplit(' ').next().unwrap_or("")) && cell.split(' ').count() <= 2;
+        let attribute = if coloured && !attribute.ends_with("colour") && !attribute.ends_with("color") {
+            format!("{attribute} colour")
+        } else {
+            attribute
+        };
         let column: Vec<&str> =
             table.iter().flat_map(|row| row.iter().filter(|(h, _)| h == header).map(|(_, c)| *c)).collect();
         // A column that says the same in every row tells nothing about this one.
@@ -37,6 +52,29 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
         }
     }
     found
+}
+
+/// `Built: 1980` says when it was built. A participle or an adverb as a header is nothing that a
+/// thing has, so without a date there is no fact.
+fn dated(subject: &str, header: &str, cell: &str) -> Option<Option<Candidate>> {
+    let mut words = header.split(' ');
+    let first = words.next().unwrap_or("");
+    let other = words.next();
+    let participle = is_participle(first) || listed("born begun", first);
+    if listed("since until from to by at on in", first) || participle && other.is_some_and(|w| !listed("on in", w)) {
+        return Some(None);
+    }
+    if !participle {
+        return None;
+    }
+    let preposition = match moment(&cell.split(' ').collect::<Vec<_>>()) {
+        Some((Moment::Year | Moment::Month, _)) => "in",
+        Some((Moment::Date | Moment::Weekday, _)) => "on",
+        Some((Moment::Clock, _)) => "at",
+        None => return Some(None),
+    };
+    let attribute = format!("was {first} {preposition} …");
+    Some(Some(Candidate::new("verb", subject, &attribute, cell, FactKind::Date)))
 }
 
 /// The cells of a sentence that reads `header: cell; header: cell`, two at least.
@@ -56,7 +94,8 @@ fn subject(header: &str, key: &str, context: &Context) -> Option<String> {
     let name = decapitalise_common(header);
     let last = name.rsplit(' ').next().unwrap_or("");
     let named = listed(NAMING, last) || words.len() > 1 && words.iter().all(|w| is_name(w));
-    if named || key.contains('_') || key.ends_with("()") {
+    let phrase = words.len() > 1 && words[1].starts_with(char::is_lowercase) && words[1].len() > 2;
+    if named || phrase || key.contains('_') || key.ends_with("()") {
         return Some(thing(key, context));
     }
     if header.split(' ').count() > 3 || key.to_lowercase().contains(&name) {
@@ -81,6 +120,9 @@ fn thing(key: &str, context: &Context) -> String {
     let words: Vec<&str> = key.split(' ').collect();
     let second_lower = words.len() > 1 && words[1].starts_with(char::is_lowercase);
     let single = words.len() == 1 && !is_name(&decapitalise(key)) && context.vocabulary.within(key) != key;
+    if words.len() == 1 && context.vocabulary.has_article(key) {
+        return format!("the {key}");
+    }
     let starts = words[0].chars().skip(1).all(char::is_lowercase) && words[0].starts_with(char::is_uppercase);
     if !(second_lower || single) || !starts {
         return key.to_string();

@@ -5,6 +5,8 @@ use regex::Regex;
 
 use super::{Candidate, Context};
 use crate::number::regex;
+use crate::phrase::PREFACES;
+use crate::words::listed;
 
 static RELEASED: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"\b((?:[A-Z]\w+ )?)(?:[Vv]ersion|[Rr]elease) (\d+\.\d+(?:\.\d+){0,2}) \((\d{4}-\d{2}-\d{2})\)")
@@ -20,24 +22,9 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     let mut found = Vec::new();
     for release in RELEASED.captures_iter(context.text) {
         let product = release[1].trim();
-        let known = !product.is_empty()
-            && !matches!(
-                product,
-                "In" | "Since"
-                    | "With"
-                    | "The"
-                    | "Beginning"
-                    | "As"
-                    | "Prior"
-                    | "Before"
-                    | "After"
-                    | "From"
-                    | "Until"
-                    | "For"
-                    | "By"
-            );
+        let known = Some(product).filter(|p| !p.is_empty() && !listed(PREFACES, p)).or(context.vocabulary.product());
         let subject =
-            if known { format!("{product} version {}", &release[2]) } else { format!("version {}", &release[2]) };
+            known.map_or_else(|| format!("version {}", &release[2]), |p| format!("{p} version {}", &release[2]));
         found.push(Candidate::new("release", &subject, "release date", &release[3], FactKind::Date));
     }
     if let Some(added) = ADDED.captures(context.text) {
