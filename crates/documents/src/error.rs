@@ -78,6 +78,21 @@ impl Error {
     pub fn io(operation: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { operation, path: path.into(), source }
     }
+
+    /// One stable word for counting.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "unreadable",
+            Self::NoDocuments { .. } => "no-documents",
+            Self::Unknown { .. } => "unknown-format",
+            Self::Outside { .. } => "outside",
+            Self::TooLarge { .. } => "too-large",
+            Self::Binary { .. } => "binary",
+            Self::NoText { .. } => "no-text",
+            Self::NoTextLayer { .. } => "no-text-layer",
+            Self::Pdf { .. } => "broken-pdf",
+        }
+    }
 }
 
 /// Shorthand for this crate's results.

@@ -44,7 +44,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     // Verbs that only look (a bank, a sample, the catalogue) ask the room itself; engines are `run`'s alone.
-    ("cli", &["assets", "exam", "learn", "lm", "record", "run", "weights"]),
+    ("cli", &["assets", "exam", "learn", "lm", "record", "report", "run", "synth", "weights"]),
 ];
 
 /// Third-party crates that only some may use, and those who may.

@@ -1,0 +1,15 @@
+//! One verb a file: its arguments, its help with an example, and how it is carried out.
+
+pub mod cache;
+pub mod chat;
+pub mod completions;
+pub mod evolve;
+pub mod exam;
+pub mod export;
+pub mod generate;
+pub mod learn;
+pub mod plan;
+pub mod pull;
+pub mod report;
+pub mod synth;
+pub mod validate;

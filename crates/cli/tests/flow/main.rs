@@ -1,0 +1,5 @@
+//! The binary as a user runs it, on a tiny random model and a small folder of documents.
+
+mod bad_input;
+mod kill;
+mod setting;

@@ -1,0 +1,122 @@
+//! What a recipe will do, before any of it is done.
+
+use record::Document;
+use serde::Serialize;
+
+use crate::pull::Sources;
+use crate::verbs::documents_root;
+use crate::{Error, Recipe, Result, models};
+
+/// Tokens of a question with its chat template, and of an answer, as measured on both example sets.
+const QUESTION_TOKENS: u64 = 45;
+/// Tokens that a training sample adds to a packed row, the shared beginning left out.
+const SAMPLE_TOKENS: u64 = 30;
+/// Tokens of an open-book prompt.
+const OPEN_TOKENS: u64 = 400;
+/// Tokens that a choice question's choices and stem take together.
+const CONTROL_TOKENS: u64 = 60;
+/// Sentences that give one proposal, about.
+const SENTENCES_PER_FACT: u64 = 4;
+/// Share of the machine's matrix speed that training reaches.
+const TRAINING_SHARE: f64 = 0.6;
+/// The engine multiplies 8-bit integers about so many times faster than f32.
+const ENGINE_GAIN: f64 = 1.5;
+
+/// A stage's share of the work.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageEstimate {
+    /// Name of the stage.
+    pub stage: String,
+    /// Shards.
+    pub shards: u64,
+    /// Tokens of the language model, about.
+    pub tokens: u64,
+    /// Seconds, about.
+    pub seconds: f64,
+}
+
+/// A recipe's work, about.
+#[derive(Debug, Clone, Serialize)]
+pub struct Estimate {
+    /// The stages, in order.
+    pub stages: Vec<StageEstimate>,
+    /// Seconds of all stages.
+    pub seconds: f64,
+    /// Peak memory in bytes.
+    pub memory_bytes: u64,
+    /// Room that the run folder takes, in bytes.
+    pub disk_bytes: u64,
+    /// Matrix speed of this machine, measured just now, in 10⁹ operations a second.
+    pub gflops: f64,
+}
+
+/// Estimates a recipe from its documents' number and size, the model's size and this machine's
+/// measured speed. Reads at most twelve documents.
+pub fn estimate(recipe: &Recipe, sources: &Sources) -> Result<Estimate> {
+    let root = documents_root(&recipe.documents, sources)?;
+    let ids = documents::list(&root)?;
+    let (weights, _) = models::locate(&recipe.model, sources)?;
+    let checkpoint = weights::Checkpoint::open(&weights)?;
+    let parameters = checkpoint.architecture.parameters() as f64;
+    let gflops = learn::gflops(recipe.learn.threads);
+
+    let every = (ids.len() / 12).max(1);
+    let read: Vec<Document> =
+        ids.iter().step_by(every).filter_map(|id| documents::read(&root, id, &recipe.read).ok()).collect();
+    if read.is_empty() {
+        return Err(Error::Nothing {
+            problem: format!("none of the documents looked at under {} could be read", root.display()),
+            hint: "run `lyceum synth` on the folder: it says why each document was left out".into(),
+        });
+    }
+    let sentences: usize = read.iter().flat_map(|d| &d.chunks).map(|c| c.sentences.len()).sum();
+    let sentences = (sentences * ids.len() / read.len()) as u64;
+
+    let facts = (recipe.synth.facts as u64).min(sentences / SENTENCES_PER_FACT).max(1);
+    let exam = (facts as f64 * (1.0 - recipe.synth.practice - recipe.synth.validation)) as u64;
+    let samples = facts * (recipe.synth.wordings + recipe.synth.model_wordings) as u64;
+    let own = match &recipe.exam.bank {
+        Some(bank) => exam::read_bank(bank)?.len() as u64,
+        None => 0,
+    };
+    let open = if recipe.exam.open_book { exam } else { 0 };
+    let control = recipe.exam.control as u64;
+    let shards = |n: u64| n.div_ceil(recipe.exam.shard_items as u64);
+    let sitting = (exam + own) * QUESTION_TOKENS + open * OPEN_TOKENS + control * CONTROL_TOKENS;
+    let sitting_shards = shards(exam).max(1) + shards(own) + shards(open) + shards(control);
+    let wording = facts * recipe.synth.model_wordings as u64 * recipe.synth.model_attempts as u64 * QUESTION_TOKENS;
+    let training = samples * SAMPLE_TOKENS * recipe.learn.epochs as u64;
+
+    // A forward pass takes 2 operations a parameter and token; a LoRA step 4, since frozen weights
+    // get no gradient.
+    let engine = |tokens: u64| 2.0 * parameters * tokens as f64 / (ENGINE_GAIN * gflops * 1e9);
+    let trainer = |tokens: u64| 4.0 * parameters * tokens as f64 / (TRAINING_SHARE * gflops * 1e9);
+    let stage = |stage: &str, shards: u64, tokens: u64, seconds: f64| StageEstimate {
+        stage: stage.into(),
+        shards,
+        tokens,
+        seconds,
+    };
+    let files = ids.len() as u64;
+    let reading = sentences as f64 * 40e-6;
+    let stages = vec![
+        stage("documents", files.div_ceil(24), 0, reading),
+        stage("facts", files.div_ceil(24), 0, reading),
+        stage("select", 1, 0, 0.1),
+        stage("samples", facts.div_ceil(24), wording, engine(wording)),
+        stage("before", sitting_shards, sitting, engine(sitting)),
+        stage("learn", 1, training, trainer(training)),
+        stage("after", sitting_shards, sitting, engine(sitting)),
+    ];
+    let seconds = stages.iter().map(|s| s.seconds).sum();
+    let text: u64 = sentences * 160;
+    Ok(Estimate {
+        stages,
+        seconds,
+        // f32 weights of the trainer, the engine's packed weights and its keys and values,
+        // activations of a row, and the documents twice.
+        memory_bytes: (parameters * 5.0) as u64 + ((recipe.engine.memory_mb as u64) << 20) + (600 << 20) + 2 * text,
+        disk_bytes: 4 * text + 50_000_000,
+        gflops,
+    })
+}

