@@ -86,6 +86,8 @@ pub(crate) struct Buffers {
     pub hidden: Shared<f32>,
     pub hidden_stride: usize,
     pub packed: Activations,
+    /// One pack for each thread: few rows are packed by every thread for itself.
+    pub own: Vec<Activations>,
     /// Packed rows as numbers; empty until there is an adapter.
     pub plain: Shared<f32>,
     /// A·x of adapters.
@@ -106,6 +108,7 @@ impl Buffers {
     /// Room for steps of `rows` rows, `logits` of them with logits.
     pub fn new(a: &Architecture, config: &Config, logits: usize, threads: usize) -> Self {
         let rows = config.batch_rows;
+        let exact = config.precision == Precision::F32;
         let x_stride = a.width.next_multiple_of(32);
         let (queries, keys) = (a.heads * a.head_dim, a.kv_heads * a.head_dim);
         let qkv_stride = queries.next_multiple_of(16) + 2 * keys.next_multiple_of(16);
@@ -115,21 +118,22 @@ impl Buffers {
         let widest = x_stride.max(attended_stride).max(hidden_stride);
         let scratch_len = Attention::scratch_len(Self::group(a), a.heads, a.kv_heads, a.head_dim, a.context);
         Self {
-            x: Shared::zeros(rows * x_stride),
+            x: Shared::new(0.0, rows * x_stride),
             x_stride,
-            qkv: Shared::zeros(rows * qkv_stride),
+            qkv: Shared::new(0.0, rows * qkv_stride),
             qkv_stride,
-            attended: Shared::zeros(rows * attended_stride),
+            attended: Shared::new(0.0, rows * attended_stride),
             attended_stride,
-            hidden: Shared::zeros(rows * hidden_stride),
+            hidden: Shared::new(0.0, rows * hidden_stride),
             hidden_stride,
-            packed: Activations::new(rows, widest / 32, config.precision == Precision::F32),
-            plain: Shared::zeros(0),
-            inner: Shared::zeros(0),
+            packed: Activations::new(rows, widest / 32, exact),
+            own: (0..threads).map(|_| Activations::new(8, widest / 32, exact)).collect(),
+            plain: Shared::new(0.0, 0),
+            inner: Shared::new(0.0, 0),
             inner_stride: 0,
-            logits: Shared::zeros(logits * logits_stride),
+            logits: Shared::new(0.0, logits * logits_stride),
             logits_stride,
-            scratch: Shared::zeros(threads * scratch_len),
+            scratch: Shared::new(0.0, threads * scratch_len),
             scratch_len,
         }
     }
@@ -138,10 +142,10 @@ impl Buffers {
     pub fn prepare(&mut self, rank: usize, rows: usize) {
         if rank > self.inner_stride {
             self.inner_stride = rank;
-            self.inner = Shared::zeros(rows * PARTS * rank);
+            self.inner = Shared::new(0.0, rows * PARTS * rank);
         }
         if self.plain.len() == 0 {
-            self.plain = Shared::zeros(rows * self.x_stride.max(self.attended_stride).max(self.hidden_stride));
+            self.plain = Shared::new(0.0, rows * self.x_stride.max(self.attended_stride).max(self.hidden_stride));
         }
     }
 }

@@ -38,7 +38,7 @@ struct Model {
     embedding: Option<Packed>,
     cos: Vec<f32>,
     sin: Vec<f32>,
-    keys_values: Shared<f32>,
+    keys_values: Shared<u16>,
     buffers: Buffers,
 }
 
@@ -66,9 +66,12 @@ impl Decoder {
         })?;
         let exact = config.precision == Precision::F32;
         let page_len = a.blocks * Attention::layer_len(a.kv_heads, a.head_dim);
-        let pages = config.memory_mb * (1 << 20) / (page_len * 4);
+        // Keys and values are f32 or f16.
+        let value = if exact { 4 } else { 2 };
+        let pages = config.memory_mb * (1 << 20) / (page_len * value);
         if pages < 2 {
-            let problem = format!("holds {pages} pages of {LANES} tokens; give at least {}", (page_len >> 17) + 1);
+            let least = (2 * page_len * value).div_ceil(1 << 20);
+            let problem = format!("holds {pages} pages of {LANES} tokens; give at least {least}");
             return Err(Error::Config { field: "memory_mb", problem });
         }
         let blocks = (0..a.blocks).map(|n| Block::new(checkpoint, n, exact)).collect::<Result<Vec<_>>>()?;
@@ -100,16 +103,11 @@ impl Decoder {
             embedding,
             cos,
             sin,
-            keys_values: Shared::zeros(pages * page_len),
+            keys_values: Shared::new(0, pages * page_len * value / 2),
             buffers: Buffers::new(&a, config, most_logits, threads),
             architecture: a,
         };
         Ok(Self { pool: Pool::new(threads).map_err(Error::Threads)?, model })
-    }
-
-    /// What the model is.
-    pub fn architecture(&self) -> &Architecture {
-        &self.model.architecture
     }
 
     /// Pages for keys and values.
@@ -181,31 +179,39 @@ impl Model {
     fn run(&self, worker: &mut Worker<'_>, step: &Step<'_>) {
         let (b, rows) = (&self.buffers, step.batch.rows.len());
         let table = &self.table;
-        let stage = |worker: &mut Worker<'_>, at: usize, task: &Pack<'_>, weights, bias, finish, to, stride| {
-            table.pack(worker, task);
-            worker.meet();
+        // Few rows are packed by every thread for itself, which takes less time than a meeting.
+        let few = rows <= 8 && step.deltas.is_empty();
+        let stage = |worker: &mut Worker<'_>, at: usize, task: Pack<'_>, weights, bias, finish, to, stride| {
+            let input = if few { &b.own[worker.index] } else { &b.packed };
+            let task = Pack { to: input, ..task };
+            if few {
+                table.pack_all(&task);
+            } else {
+                table.pack(worker, &task);
+                worker.meet();
+            }
             let low = step.deltas.get(at).map(|rows| LowRank { rows, inner: &b.inner, stride: b.inner_stride });
             if let Some(low) = low {
                 table.inner(worker, &Inner { low, from: &b.plain, width: task.blocks * 32 });
                 worker.meet();
             }
-            table.product(worker, &Product { weights, input: &b.packed, rows, bias, low, finish, to, stride });
+            table.product(worker, &Product { weights, input, rows, bias, low, finish, to, stride });
             worker.meet();
         };
         for (n, block) in self.blocks.iter().enumerate() {
             let task = self.pack(step, &b.x, b.x_stride, Some(&block.attention_norm));
-            stage(worker, n * 4, &task, &block.qkv, block.bias.as_deref(), Finish::Store, &b.qkv, b.qkv_stride);
+            stage(worker, n * 4, task, &block.qkv, block.bias.as_deref(), Finish::Store, &b.qkv, b.qkv_stride);
             let attention = self.attention(step, n, block);
             table.keep(worker, &attention);
             worker.meet();
             table.attend(worker, &attention);
             worker.meet();
             let task = self.pack(step, &b.attended, b.attended_stride, None);
-            stage(worker, n * 4 + 1, &task, &block.output, None, Finish::Add, &b.x, b.x_stride);
+            stage(worker, n * 4 + 1, task, &block.output, None, Finish::Add, &b.x, b.x_stride);
             let task = self.pack(step, &b.x, b.x_stride, Some(&block.feed_forward_norm));
-            stage(worker, n * 4 + 2, &task, &block.gate_up, None, Finish::Gate, &b.hidden, b.hidden_stride);
+            stage(worker, n * 4 + 2, task, &block.gate_up, None, Finish::Gate, &b.hidden, b.hidden_stride);
             let task = self.pack(step, &b.hidden, b.hidden_stride, None);
-            stage(worker, n * 4 + 3, &task, &block.down, None, Finish::Add, &b.x, b.x_stride);
+            stage(worker, n * 4 + 3, task, &block.down, None, Finish::Add, &b.x, b.x_stride);
         }
         if step.wanted.is_empty() {
             return;
@@ -260,6 +266,7 @@ impl Model {
             kv_heads: a.kv_heads,
             head_dim: a.head_dim,
             pages: &self.keys_values,
+            exact: b.packed.exact,
             page: layer * a.blocks,
             layer: layer * n,
             cos: &self.cos,

@@ -24,8 +24,11 @@ pub(crate) struct Shared<T> {
 unsafe impl<T: Send + Sync> Sync for Shared<T> {}
 
 impl<T: Copy> Shared<T> {
+    /// Zeros come from the system without being touched.
     pub fn new(value: T, len: usize) -> Self {
-        Self { cells: (0..len).map(|_| UnsafeCell::new(value)).collect() }
+        let cells = vec![value; len].into_boxed_slice();
+        // SAFETY: `UnsafeCell<T>` has the layout of `T`, so the allocation's layout is the same.
+        Self { cells: unsafe { Box::from_raw(Box::into_raw(cells) as *mut [UnsafeCell<T>]) } }
     }
 
     pub fn len(&self) -> usize {
@@ -54,15 +57,6 @@ impl<T: Copy> Shared<T> {
     }
 }
 
-impl Shared<f32> {
-    /// Zeros, taken from the system without touching them.
-    pub fn zeros(len: usize) -> Self {
-        let cells = vec![0f32; len].into_boxed_slice();
-        // SAFETY: `UnsafeCell<f32>` has the layout of `f32`, so the allocation's layout is the same.
-        Self { cells: unsafe { Box::from_raw(Box::into_raw(cells) as *mut [UnsafeCell<f32>]) } }
-    }
-}
-
 /// A counter alone in its pair of cache lines.
 #[repr(align(128))]
 struct Padded(AtomicUsize);
@@ -86,7 +80,7 @@ struct Common {
 }
 
 /// Rounds of waiting before a thread lets others run; machines are shared, so they come early.
-const SPINS: usize = 4_000;
+const SPINS: usize = 1_000;
 /// Rounds of letting others run before an idle worker sleeps, about a millisecond.
 const YIELDS: usize = 2_000;
 

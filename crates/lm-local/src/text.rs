@@ -67,3 +67,53 @@ impl Text {
         self.text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use weights::{Architecture, Checkpoint};
+
+    use super::*;
+
+    /// Feeds pieces as a stream of tokens would give them; returns all that was sent, and the end.
+    fn feed(stops: &[&str], pieces: &[&str]) -> (Vec<String>, String, bool) {
+        let tokenizer = Checkpoint::random(Architecture::tiny(), 1).expect("a random model").tokenizer;
+        let stops: Vec<String> = stops.iter().map(|stop| stop.to_string()).collect();
+        let mut text = Text::new(&tokenizer, &stops);
+        let mut sent = Vec::new();
+        for piece in pieces {
+            let (new, stopped) = text.add(piece);
+            sent.push(new);
+            if stopped {
+                return (sent, text.into_text(), true);
+            }
+        }
+        let (rest, stopped) = text.finish();
+        sent.push(rest);
+        (sent, text.into_text(), stopped)
+    }
+
+    #[test]
+    fn holds_back_what_might_be_a_stop_string() {
+        let (sent, text, stopped) = feed(&["\n\n", "END"], &["a\n", "b", " E", "N", "O", "\n", "\nc"]);
+        assert_eq!(sent, ["a", "\nb", " ", "", "ENO", "", ""]);
+        assert_eq!((text.as_str(), stopped), ("a\nb ENO", true));
+        let (sent, text, stopped) = feed(&["aab"], &["a", "a", "a", "b"]);
+        assert_eq!((sent.concat().as_str(), text.as_str(), stopped), ("a", "a", true));
+        let (sent, text, stopped) = feed(&["aab"], &["xa", "a"]);
+        assert_eq!((sent.concat().as_str(), text.as_str(), stopped), ("xaa", "xaa", false));
+        let (_, text, stopped) = feed(&["é!"], &["né", "é", "!", "?"]);
+        assert_eq!((text.as_str(), stopped), ("né", true));
+    }
+
+    #[test]
+    fn waits_for_whole_characters() {
+        let tokenizer = Checkpoint::random(Architecture::tiny(), 1).expect("a random model").tokenizer;
+        let tokens = tokenizer.encode("é漢");
+        assert!(tokens.len() > 2);
+        let mut text = Text::new(&tokenizer, &[]);
+        let mut pieces: Vec<String> = tokens.iter().map(|token| text.push(*token).0).collect();
+        assert!(pieces.iter().all(|piece| !piece.contains('\u{fffd}')), "{pieces:?}");
+        pieces.push(text.finish().0);
+        assert_eq!(pieces.concat(), "é漢");
+    }
+}

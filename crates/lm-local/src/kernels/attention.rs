@@ -47,7 +47,10 @@ pub(crate) struct Attention<'a> {
     pub heads: usize,
     pub kv_heads: usize,
     pub head_dim: usize,
-    pub pages: &'a Shared<f32>,
+    /// Halves of values if `exact`, else f16.
+    pub pages: &'a Shared<u16>,
+    /// Whether keys and values are f32.
+    pub exact: bool,
     /// Values of a page, and where this layer begins in it.
     pub page: usize,
     pub layer: usize,
@@ -69,8 +72,9 @@ impl Attention<'_> {
         rows * heads / kv_heads * (2 * head_dim + context.next_multiple_of(LANES) + LANES)
     }
 
-    fn block(&self, page: u32, head: usize) -> *mut f32 {
-        self.pages.at(page as usize * self.page + self.layer + head * 2 * self.head_dim * LANES)
+    fn block(&self, page: u32, head: usize) -> *mut u16 {
+        let at = page as usize * self.page + self.layer + head * 2 * self.head_dim * LANES;
+        self.pages.at(if self.exact { 2 * at } else { at })
     }
 
     /// How many values a page has for one layer.
@@ -79,18 +83,24 @@ impl Attention<'_> {
     }
 }
 
+/// Sixteen keys or values from a page.
+#[inline(always)]
+unsafe fn read<I: Isa, const EXACT: bool>(block: *const u16, at: usize) -> I::V {
+    unsafe { if EXACT { I::V::load(block.cast::<f32>().add(at)) } else { I::V::load_f16(block.add(at)) } }
+}
+
 /// Calls a kernel whose number of vectors is a constant.
 macro_rules! by_count {
-    ($count:expr, $kernel:ident::<I>($($argument:expr),*)) => {
+    ($count:expr, $kernel:ident::<I, $exact:ident, $dim:ident>($($argument:expr),*)) => {
         match $count {
-            1 => $kernel::<I, 1>($($argument),*),
-            2 => $kernel::<I, 2>($($argument),*),
-            3 => $kernel::<I, 3>($($argument),*),
-            4 => $kernel::<I, 4>($($argument),*),
-            5 => $kernel::<I, 5>($($argument),*),
-            6 => $kernel::<I, 6>($($argument),*),
-            7 => $kernel::<I, 7>($($argument),*),
-            _ => $kernel::<I, 8>($($argument),*),
+            1 => $kernel::<I, $exact, $dim, 1>($($argument),*),
+            2 => $kernel::<I, $exact, $dim, 2>($($argument),*),
+            3 => $kernel::<I, $exact, $dim, 3>($($argument),*),
+            4 => $kernel::<I, $exact, $dim, 4>($($argument),*),
+            5 => $kernel::<I, $exact, $dim, 5>($($argument),*),
+            6 => $kernel::<I, $exact, $dim, 6>($($argument),*),
+            7 => $kernel::<I, $exact, $dim, 7>($($argument),*),
+            _ => $kernel::<I, $exact, $dim, 8>($($argument),*),
         }
     };
 }
@@ -121,6 +131,7 @@ fn rotate(from: &[f32], to: &mut [f32], weight: Option<(&[f32], f32)>, cos: &[f3
 pub(super) unsafe fn keep<I: Isa>(task: &Attention<'_>, span: std::ops::Range<usize>) {
     let dim = task.head_dim;
     let mut key = [0f32; 1024];
+    let mut half = [0u16; 1024];
     for r in span {
         let row = task.rows[r];
         let Some(page) = row.page else { continue };
@@ -131,14 +142,28 @@ pub(super) unsafe fn keep<I: Isa>(task: &Attention<'_>, span: std::ops::Range<us
             let from = task.qkv.slice(r * task.stride..(r + 1) * task.stride);
             for head in 0..task.kv_heads {
                 let block = task.block(page, head);
-                let norm = task.norms.map(|(_, weight, eps)| (weight, eps));
+                let norm = match task.norms {
+                    Some((_, weight, eps)) => Some((weight, eps)),
+                    None => None,
+                };
                 let (cos, sin) = (&task.cos[angle..angle + dim / 2], &task.sin[angle..angle + dim / 2]);
                 rotate(&from[task.keys + head * dim..][..dim], &mut key[..dim], norm, cos, sin, 1.0);
-                for (d, key) in key[..dim].iter().enumerate() {
-                    *block.add(d * LANES + lane) = *key;
+                let value = &from[task.values + head * dim..][..dim];
+                if task.exact {
+                    let block = block.cast::<f32>();
+                    for (d, key) in key[..dim].iter().enumerate() {
+                        *block.add(d * LANES + lane) = *key;
+                    }
+                    block.add((LANES + lane) * dim).copy_from_nonoverlapping(value.as_ptr(), dim);
+                } else {
+                    for d in (0..dim).step_by(16) {
+                        I::V::load(key.as_ptr().add(d)).store_f16(half.as_mut_ptr().add(d));
+                        I::V::load(value.as_ptr().add(d)).store_f16(block.add((LANES + lane) * dim + d));
+                    }
+                    for (d, key) in half[..dim].iter().enumerate() {
+                        *block.add(d * LANES + lane) = *key;
+                    }
                 }
-                let values = block.add((LANES + lane) * dim);
-                values.copy_from_nonoverlapping(from[task.values + head * dim..].as_ptr(), dim);
             }
         }
     }
@@ -153,13 +178,28 @@ pub(super) unsafe fn attend<I: Isa>(task: &Attention<'_>, worker: &Worker<'_>) {
     while let Some(unit) = worker.next(task.groups.len() * task.kv_heads) {
         let (first, count) = task.groups[unit % task.groups.len()];
         // SAFETY: units are disjoint, and so are threads' parts of the scratch.
-        unsafe { attend_group::<I>(task, first, count, unit / task.groups.len(), worker.index * task.scratch_len) };
+        unsafe {
+            let (head, scratch) = (unit / task.groups.len(), worker.index * task.scratch_len);
+            match (task.exact, task.head_dim) {
+                (true, _) => attend_group::<I, true, 0>(task, first, count, head, scratch),
+                // The commonest size as a constant, so that addresses are.
+                (false, 64) => attend_group::<I, false, 64>(task, first, count, head, scratch),
+                (false, _) => attend_group::<I, false, 0>(task, first, count, head, scratch),
+            }
+        }
     }
 }
 
+/// `DIM` is the size of a head, or 0 if it is not known before.
 #[inline(always)]
-unsafe fn attend_group<I: Isa>(task: &Attention<'_>, first: usize, count: usize, head: usize, scratch: usize) {
-    let dim = task.head_dim;
+unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
+    task: &Attention<'_>,
+    first: usize,
+    count: usize,
+    head: usize,
+    scratch: usize,
+) {
+    let dim = if DIM == 0 { task.head_dim } else { DIM };
     let queries = task.heads / task.kv_heads;
     let vectors = count * queries;
     let rows = &task.rows[first..first + count];
@@ -204,12 +244,12 @@ unsafe fn attend_group<I: Isa>(task: &Attention<'_>, first: usize, count: usize,
             }
         }
         for (segment, from, to) in &work {
-            let keys = task.block(segment.page, head);
+            let keys = task.block(segment.page, head).cast_const();
             let mut v = *from;
             while v < *to {
                 let n = (to - v).min(8);
                 let (q, scores) = (q.add(v * dim), scores.add(v * stride + segment.start as usize));
-                by_count!(n, score::<I>(keys, q, dim, *segment, scores, stride));
+                by_count!(n, score::<I, EXACT, DIM>(keys, q, dim, *segment, scores, stride));
                 v += n;
             }
         }
@@ -222,12 +262,13 @@ unsafe fn attend_group<I: Isa>(task: &Attention<'_>, first: usize, count: usize,
             *q.add(v * dim) = 1.0 / total;
         }
         for (segment, from, to) in &work {
-            let values = task.block(segment.page, head).add((LANES + segment.start as usize % LANES) * dim);
+            let values = task.block(segment.page, head).cast_const();
+            let lane = segment.start as usize % LANES;
             let mut v = *from;
             while v < *to {
                 let n = (to - v).min(8);
                 let (sums, scores) = (sums.add(v * dim), scores.add(v * stride + segment.start as usize));
-                by_count!(n, gather::<I>(values, scores, stride, segment.len as usize, dim, sums));
+                by_count!(n, gather::<I, EXACT, DIM>(values, lane, scores, stride, segment.len as usize, dim, sums));
                 v += n;
             }
         }
@@ -243,18 +284,19 @@ unsafe fn attend_group<I: Isa>(task: &Attention<'_>, first: usize, count: usize,
 
 /// q·k for N queries and the lanes of a page.
 #[inline(always)]
-unsafe fn score<I: Isa, const N: usize>(
-    keys: *const f32,
+unsafe fn score<I: Isa, const EXACT: bool, const DIM: usize, const N: usize>(
+    keys: *const u16,
     q: *const f32,
     dim: usize,
     segment: Segment,
     scores: *mut f32,
     stride: usize,
 ) {
+    let dim = if DIM == 0 { dim } else { DIM };
     unsafe {
         let mut sums = [I::V::splat(0.0); N];
         for d in 0..dim {
-            let key = I::V::load(keys.add(d * LANES));
+            let key = read::<I, EXACT>(keys, d * LANES);
             for (v, sum) in sums.iter_mut().enumerate() {
                 *sum = key.fma(I::V::splat(*q.add(v * dim + d)), *sum);
             }
@@ -285,7 +327,7 @@ unsafe fn softmax<I: Isa>(scores: *mut f32, len: usize) -> f32 {
         for i in (0..end).step_by(LANES) {
             most = most.max(I::V::load(scores.add(i)));
         }
-        let most = I::V::splat(math::largest(most));
+        let most = I::V::splat(most.largest());
         let mut sum = I::V::splat(0.0);
         for i in (0..end).step_by(LANES) {
             let e = math::exp(I::V::load(scores.add(i)).sub(most));
@@ -297,20 +339,22 @@ unsafe fn softmax<I: Isa>(scores: *mut f32, len: usize) -> f32 {
             }
             sum = sum.add(I::V::load(scores.add(i)));
         }
-        math::sum(sum)
+        sum.sum()
     }
 }
 
 /// Adds Σ p·v over the positions of a page, for N queries.
 #[inline(always)]
-unsafe fn gather<I: Isa, const N: usize>(
-    values: *const f32,
+unsafe fn gather<I: Isa, const EXACT: bool, const DIM: usize, const N: usize>(
+    values: *const u16,
+    first: usize,
     scores: *const f32,
     stride: usize,
     len: usize,
     dim: usize,
     sums: *mut f32,
 ) {
+    let dim = if DIM == 0 { dim } else { DIM };
     unsafe {
         for d in (0..dim).step_by(16) {
             let mut v = [I::V::splat(0.0); N];
@@ -318,7 +362,7 @@ unsafe fn gather<I: Isa, const N: usize>(
                 *v = I::V::load(sums.add(i * dim + d));
             }
             for lane in 0..len {
-                let value = I::V::load(values.add(lane * dim + d));
+                let value = read::<I, EXACT>(values, (LANES + first + lane) * dim + d);
                 for (i, v) in v.iter_mut().enumerate() {
                     *v = value.fma(I::V::splat(*scores.add(i * stride + lane)), *v);
                 }

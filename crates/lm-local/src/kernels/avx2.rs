@@ -78,6 +78,28 @@ impl Lanes for Pair {
         unsafe { Self(half(self.0), half(self.1)) }
     }
     #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        unsafe { sum_eight(_mm256_add_ps(self.0, self.1)) }
+    }
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        unsafe { largest_eight(_mm256_max_ps(self.0, self.1)) }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        unsafe {
+            let halves = [_mm_loadu_si128(from.cast()), _mm_loadu_si128(from.add(8).cast())];
+            Self(_mm256_cvtph_ps(halves[0]), _mm256_cvtph_ps(halves[1]))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_f16(self, to: *mut u16) {
+        unsafe {
+            _mm_storeu_si128(to.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0));
+            _mm_storeu_si128(to.add(8).cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.1));
+        }
+    }
+    #[inline(always)]
     unsafe fn store_i8(self, to: *mut i8) {
         let mut values = [0f32; 16];
         unsafe { self.store(values.as_mut_ptr()) };
@@ -85,6 +107,26 @@ impl Lanes for Pair {
             // SAFETY: `to` is valid for sixteen bytes by contract.
             unsafe { *to.add(i) = value.round_ties_even() as i8 };
         }
+    }
+}
+
+/// Lane i + lane i+4, then i+2, then i+1.
+#[inline(always)]
+pub(super) unsafe fn sum_eight(v: __m256) -> f32 {
+    unsafe {
+        let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+        let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+        _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps::<1>(v, v)))
+    }
+}
+
+/// The same tree of maxima.
+#[inline(always)]
+pub(super) unsafe fn largest_eight(v: __m256) -> f32 {
+    unsafe {
+        let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+        let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+        _mm_cvtss_f32(_mm_max_ss(v, _mm_shuffle_ps::<1>(v, v)))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::activations::Block;
+use super::avx2::{largest_eight, sum_eight};
 use super::isa::{Isa, Lanes, Results, Strip};
 
 pub(crate) struct Avx512;
@@ -62,9 +63,30 @@ impl Lanes for __m512 {
         }
     }
     #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        unsafe { sum_eight(_mm256_add_ps(_mm512_castps512_ps256(self), high(self))) }
+    }
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        unsafe { largest_eight(_mm256_max_ps(_mm512_castps512_ps256(self), high(self))) }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn store_f16(self, to: *mut u16) {
+        unsafe { _mm256_storeu_si256(to.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self)) }
+    }
+    #[inline(always)]
     unsafe fn store_i8(self, to: *mut i8) {
         unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(self))) }
     }
+}
+
+#[inline(always)]
+unsafe fn high(v: __m512) -> __m256 {
+    unsafe { _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(v))) }
 }
 
 impl Isa for Avx512 {

@@ -24,6 +24,14 @@ pub(crate) trait Lanes: Copy {
     unsafe fn round(self) -> Self;
     /// 2 to the power of `self`, an integer in −126..=127.
     unsafe fn power(self) -> Self;
+    /// Sum of the lanes: halves, quarters, eighths, then both (the same tree on every path).
+    unsafe fn sum(self) -> f32;
+    /// The largest lane.
+    unsafe fn largest(self) -> f32;
+    /// From sixteen f16.
+    unsafe fn load_f16(from: *const u16) -> Self;
+    /// To sixteen f16, to nearest, halves to even.
+    unsafe fn store_f16(self, to: *mut u16);
     /// Sixteen integers in −127..=127 as bytes.
     unsafe fn store_i8(self, to: *mut i8);
 }

@@ -31,34 +31,3 @@ pub(crate) unsafe fn exp<V: Lanes>(x: V) -> V {
 pub(crate) unsafe fn silu<V: Lanes>(x: V) -> V {
     unsafe { x.div(exp(V::splat(0.0).sub(x)).add(V::splat(1.0))) }
 }
-
-/// Sum of the lanes, as a tree.
-///
-/// # Safety
-/// As [`Lanes`].
-#[inline(always)]
-pub(crate) unsafe fn sum<V: Lanes>(x: V) -> f32 {
-    unsafe { fold(x, |a, b| a + b) }
-}
-
-/// Largest lane.
-///
-/// # Safety
-/// As [`Lanes`].
-#[inline(always)]
-pub(crate) unsafe fn largest<V: Lanes>(x: V) -> f32 {
-    unsafe { fold(x, |a, b| if a > b { a } else { b }) }
-}
-
-#[inline(always)]
-unsafe fn fold<V: Lanes>(x: V, f: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut v = [0f32; 16];
-    // SAFETY: `v` holds sixteen values.
-    unsafe { x.store(v.as_mut_ptr()) };
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            v[i] = f(v[i], v[i + half]);
-        }
-    }
-    v[0]
-}

@@ -168,6 +168,11 @@ impl Table {
         unsafe { (self.pack)(task, worker.part(task.units())) }
     }
 
+    /// Packs all rows into a place of this thread's own.
+    pub fn pack_all(&self, task: &Pack<'_>) {
+        unsafe { (self.pack)(task, 0..task.units()) }
+    }
+
     /// Computes this thread's share of the outputs.
     pub fn product(&self, worker: &Worker<'_>, task: &Product<'_>) {
         unsafe { (self.product)(task, worker.part(task.units())) }

@@ -2,7 +2,6 @@ use std::ops::Range;
 
 use super::activations::{Activations, Block};
 use super::isa::{Isa, Lanes};
-use super::math;
 use crate::pool::Shared;
 
 /// RMSNorm: x / √(mean(x²) + eps) · weight.
@@ -97,7 +96,7 @@ unsafe fn factor<I: Isa>(from: *const f32, blocks: usize, norm: Norm<'_>) -> f32
             let v = I::V::load(from.add(i * 16));
             squares = v.fma(v, squares);
         }
-        1.0 / (math::sum(squares) / norm.width as f32 + norm.eps).sqrt()
+        1.0 / (squares.sum() / norm.width as f32 + norm.eps).sqrt()
     }
 }
 
@@ -105,15 +104,8 @@ unsafe fn factor<I: Isa>(from: *const f32, blocks: usize, norm: Norm<'_>) -> f32
 unsafe fn quantise<I: Isa>(v: [I::V; 2], r: usize, to: *mut Block) {
     unsafe {
         let zero = I::V::splat(0.0);
-        let most = v[0].max(zero.sub(v[0])).max(v[1].max(zero.sub(v[1])));
-        let most = math::largest(most);
+        let most = v[0].max(zero.sub(v[0])).max(v[1].max(zero.sub(v[1]))).largest();
         let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
-        let mut scale = most / 127.0;
-        // A NaN would vanish in the maximum; through the scale it reaches the result and is noticed.
-        let odd = math::sum(v[0].mul(zero).add(v[1].mul(zero)));
-        if odd != 0.0 {
-            scale = f32::NAN;
-        }
         let mut codes = v;
         for code in &mut codes {
             *code = code.mul(I::V::splat(inverse)).round().max(I::V::splat(-127.0)).min(I::V::splat(127.0));
@@ -121,10 +113,13 @@ unsafe fn quantise<I: Isa>(v: [I::V; 2], r: usize, to: *mut Block) {
         let block = &mut *to;
         codes[0].store_i8(block.codes[r].as_mut_ptr());
         codes[1].store_i8(block.codes[r].as_mut_ptr().add(16));
-        // The codes are small integers, so their sum in f32 is exact.
-        let sum = math::sum(codes[0].add(codes[1]));
+        // The codes are small integers, so their sum in f32 is exact. A NaN or an infinity would
+        // vanish in codes; 0 · a brings it into the sum, and through it into the result.
+        let odd = v[0].fma(zero, v[1].mul(zero));
+        let sum = codes[0].add(codes[1]).add(odd).sum();
+        let scale = if sum.is_nan() { f32::NAN } else { most / 127.0 };
         block.scale[r] = scale;
         block.sum[r] = scale * sum;
-        block.offset[r] = if odd == 0.0 { -128 * sum as i32 } else { 0 };
+        block.offset[r] = -128 * sum as i32;
     }
 }

@@ -74,9 +74,36 @@ impl Lanes for Sixteen {
         self.map(|value| f32::from_bits(((value as i32 + 127) as u32) << 23))
     }
     #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        fold(self.0, |a, b| a + b)
+    }
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        fold(self.0, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        let halves = unsafe { from.cast::<[u16; 16]>().read_unaligned() };
+        Self(halves.map(|bits| f16::from_bits(bits).to_f32()))
+    }
+    #[inline(always)]
+    unsafe fn store_f16(self, to: *mut u16) {
+        unsafe { to.cast::<[u16; 16]>().write_unaligned(self.0.map(|v| f16::from_f32(v).to_bits())) }
+    }
+    #[inline(always)]
     unsafe fn store_i8(self, to: *mut i8) {
         unsafe { to.cast::<[i8; 16]>().write_unaligned(self.0.map(|v| v.round_ties_even() as i8)) }
     }
+}
+
+#[inline(always)]
+fn fold(mut v: [f32; 16], f: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            v[i] = f(v[i], v[i + half]);
+        }
+    }
+    v[0]
 }
 
 impl Isa for Plain {

@@ -29,8 +29,8 @@ pub(super) unsafe fn summarise<I: Isa>(logits: &[f32]) -> Summary {
             most = most.max(v);
             odd = v.fma(zero, odd);
         }
-        let largest = tail.iter().fold(math::largest(most), |a, b| a.max(*b));
-        let finite = math::sum(odd) == 0.0 && tail.iter().all(|v| v.is_finite());
+        let largest = tail.iter().fold(most.largest(), |a, b| a.max(*b));
+        let finite = odd.sum() == 0.0 && tail.iter().all(|v| v.is_finite());
         let line = lines.iter().position(|line| line.iter().fold(false, |any, v| any | (*v == largest)));
         let from = line.map_or(lines.len() * 16, |line| line * 16);
         let token = from + logits[from..].iter().position(|v| *v == largest).unwrap_or(0);
@@ -39,7 +39,7 @@ pub(super) unsafe fn summarise<I: Isa>(logits: &[f32]) -> Summary {
             sum = sum.add(math::exp(I::V::load(line.as_ptr()).sub(I::V::splat(largest))));
         }
         let tail: f32 = tail.iter().map(|v| (v - largest).exp()).sum();
-        let log_sum = largest + (math::sum(sum) + tail).ln();
+        let log_sum = largest + (sum.sum() + tail).ln();
         Summary { largest, token: token as u32, log_sum, finite }
     }
 }
