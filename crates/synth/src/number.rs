@@ -141,6 +141,9 @@ pub(crate) fn moment(words: &[&str]) -> Option<(Moment, usize)> {
     }
     if listed(DAYS, first) {
         let pair = words.get(1) == Some(&"and") && words.get(2).is_some_and(|word| listed(DAYS, word));
+        if words.get(1) == Some(&"at") && words.get(2).is_some_and(|word| TIME.is_match(word)) {
+            return Some((Moment::Date, 3));
+        }
         return Some((Moment::Weekday, if pair { 3 } else { 1 }));
     }
     let ordinal = |at: usize| words.get(at).is_some_and(|w| listed("first second third fourth last", w));

@@ -44,16 +44,20 @@ pub(crate) struct Vocabulary {
     proper: HashSet<String>,
     /// Lower-case nouns after `the`, with the chunks in which they occur.
     nouns: HashMap<String, HashSet<usize>>,
+    /// Lower-case words, with the chunks in which they occur.
+    places: HashMap<String, HashSet<usize>>,
     /// Capitalised words: how often with `the` before them, and how often without.
     articled: HashMap<String, (usize, usize)>,
     /// Capitalised words before `version`: the product that the document is about.
     products: HashMap<String, usize>,
+    /// How many passages the document has.
+    chunks: usize,
 }
 
 impl Vocabulary {
     /// Reads all sentences of a document.
     pub fn new(document: &Document) -> Self {
-        let mut vocabulary = Self::default();
+        let mut vocabulary = Self { chunks: document.chunks.len(), ..Self::default() };
         for (index, chunk) in document.chunks.iter().enumerate() {
             for sentence in &chunk.sentences {
                 let mut begins = true;
@@ -63,6 +67,7 @@ impl Vocabulary {
                     let first = word.chars().next().unwrap_or(' ');
                     if first.is_lowercase() {
                         vocabulary.lower.insert(word.to_string());
+                        vocabulary.places.entry(word.to_string()).or_default().insert(index);
                         if before.eq_ignore_ascii_case("the") {
                             vocabulary.nouns.entry(word.to_string()).or_default().insert(index);
                         }
@@ -87,9 +92,9 @@ impl Vocabulary {
         self.articled.get(name).is_some_and(|(with, without)| with > without)
     }
 
-    /// Whether the document speaks of `the noun` somewhere.
+    /// Whether the document speaks of `the noun` somewhere, or of the noun in one passage only.
     pub fn knows(&self, noun: &str) -> bool {
-        self.nouns.contains_key(noun)
+        self.nouns.contains_key(noun) || self.places.get(noun).is_some_and(|chunks| chunks.len() == 1)
     }
 
     /// The product whose versions the document speaks of most, e.g. `SQLite`.
@@ -108,9 +113,8 @@ impl Vocabulary {
         // A word that is never capitalised within a sentence is no name, unless it stands alone and
         // is never in lower case either.
         let common = plain && first.chars().count() > 1 && !self.proper.contains(first);
-        let lowered = article
-            || common && (phrase[first.len()..].starts_with(char::is_whitespace) || self.lower.contains(&lower));
-        let lowered = lowered && !is_person(phrase);
+        let followed = phrase[first.len()..].trim_start().starts_with(char::is_lowercase);
+        let lowered = article || common && (followed || !phrase.contains(' ') && self.lower.contains(&lower));
         if lowered { decapitalise(phrase) } else { phrase.to_string() }
     }
 
@@ -119,14 +123,16 @@ impl Vocabulary {
     pub fn is_subject(&self, phrase: &str) -> bool {
         let noun = phrase.strip_prefix("the ").or(phrase.strip_prefix("a ")).unwrap_or(phrase);
         // A single noun must be spoken of in few places of the document; else it names many things.
-        self.is_thing(phrase) && self.nouns.get(noun).is_none_or(|chunks| chunks.len() <= 3)
+        // What half of the document speaks of is its protagonist, and one thing again.
+        let few = |count: usize| count <= 3 || count * 5 >= self.chunks * 2;
+        self.is_thing(phrase) && self.nouns.get(noun).is_none_or(|chunks| few(chunks.len()))
     }
 
     /// Whether `phrase` names something when an attribute is named with it: `the postcode of the
     /// station`.
     pub fn is_thing(&self, phrase: &str) -> bool {
         let words: Vec<&str> = phrase.split(' ').collect();
-        if words.len() > 6 || phrase.len() > 60 || phrase.contains([',', ';', ':', '"', '“', '”', '?', '!', '|']) {
+        if words.len() > 7 || phrase.len() > 60 || phrase.contains([',', ';', ':', '"', '“', '”', '?', '!', '|']) {
             return false;
         }
         let lower: Vec<String> = words.iter().map(|w| w.to_lowercase()).collect();

@@ -193,6 +193,9 @@ fn ask(
             if rhythm(&words).is_some() {
                 return alone("how often");
             }
+            if words[0] == "from" {
+                return alone("when");
+            }
             let what = match moment(&words) {
                 Some((Moment::Clock, _)) => "what time",
                 Some((Moment::Year, _)) => "which year",
@@ -223,6 +226,11 @@ fn ask(
             alone("how much")
         }
         Some("time") if copula && preposition.is_none() => alone("what"),
+        Some("time") if preposition.is_none() && matches!(first, "before" | "after") => {
+            let when = tail.join(" ");
+            tail.clear();
+            alone(&format!("how long {when}"))
+        }
         Some("time") => with("how long"),
         Some("distance") if listed("above below from north south east west behind beyond away off", first) => {
             with("how far")

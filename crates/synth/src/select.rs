@@ -85,6 +85,10 @@ fn clear(facts: Vec<Fact>, drops: &mut Vec<Drop>) -> Vec<Fact> {
         answers.entry(key(fact)).or_default().insert(words(&fact.answer));
         documents.entry(words(&fact.subject)).or_default().insert(fact.document.clone());
     }
+    // What many documents speak of is one thing to all of them: the station, the engine.
+    let all: HashSet<&str> = facts.iter().map(|fact| fact.document.as_str()).collect();
+    let all = all.len();
+    let several = |count: usize| count > 1 && count * 4 < all;
     let mut seen: HashSet<_> = HashSet::new();
     let mut kept = Vec::new();
     for fact in facts {
@@ -93,7 +97,7 @@ fn clear(facts: Vec<Fact>, drops: &mut Vec<Drop>) -> Vec<Fact> {
             drops.push(drop(&fact, "contradictory", detail));
         } else if !seen.insert(key(&fact)) {
             drops.push(drop(&fact, "duplicate", format!("{} / {} stands elsewhere too", fact.subject, fact.attribute)));
-        } else if plain(&fact.subject) && documents[&words(&fact.subject)].len() > 1 {
+        } else if plain(&fact.subject) && several(documents[&words(&fact.subject)].len()) {
             let detail =
                 format!("`{}` is spoken of in {} documents", fact.subject, documents[&words(&fact.subject)].len());
             drops.push(drop(&fact, "ambiguous-subject", detail));

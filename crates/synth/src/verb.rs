@@ -15,13 +15,15 @@ const BASES: &str = "weigh hold store carry cost last measure take need use burn
     determine control consume implement invoke specify define equal limit enable disable set refer depend watch train \
     teach publish print issue sign hoist raise stretch span extend range vary burst hum drain rest cross enter treat \
     own share look lean wait work dig flow bring launch inspect check test prepare guard order buy sell relieve \
-    announce deputise deputize replace chair head host sponsor fund design invent discover create develop move";
+    announce deputise deputize replace chair head host sponsor fund design invent discover create develop move lift go \
+    pass switch yield magnify answer hatch close rinse ship compare bend tilt swing steer dock anchor moor land melt \
+    reopen marry retire win score select insert update delete commit begin accept allocate encode";
 
 /// Past forms that are not base + (e)d, each with its base.
 const IRREGULAR: &str = "made:make held:hold ran:run came:come began:begin stood:stand lay:lie sold:sell built:build \
     cost:cost took:take gave:give wrote:write drew:draw kept:keep left:leave led:lead met:meet paid:pay rose:rise \
     sent:send spent:spend ate:eat drank:drink wore:wear fed:feed cut:cut set:set fell:fall sank:sink swam:swim \
-    hung:hang sat:sit grew:grow slept:sleep read:read bought:buy brought:bring dug:dig taught:teach rang:ring";
+    hung:hang sat:sit grew:grow slept:sleep read:read bought:buy brought:bring dug:dig taught:teach rang:ring went:go won:win swung:swing bent:bend";
 
 /// Words that help another verb, or stand for being.
 const AUXILIARY: &str = "is are was were can may must should will could might";
@@ -57,8 +59,8 @@ pub(crate) fn form(word: &str) -> Option<(Form, String)> {
         return Some((Form::Plural, word.to_string()));
     }
     let known = |base: String, form: Form| listed(BASES, &base).then_some((form, base));
-    if let Some(stem) = word.strip_suffix("ies") {
-        return known(format!("{stem}y"), Form::Singular);
+    if let Some(found) = word.strip_suffix("ies").and_then(|stem| known(format!("{stem}y"), Form::Singular)) {
+        return Some(found);
     }
     if let Some(stem) = word.strip_suffix('s') {
         let found = known(stem.to_string(), Form::Singular);
@@ -104,6 +106,7 @@ mod tests {
         check("carries", Form::Singular, "carry");
         check("makes", Form::Singular, "make");
         check("stand", Form::Plural, "stand");
+        check("lies", Form::Singular, "lie");
         check("stopped", Form::Past, "stop");
         check("moved", Form::Past, "move");
         check("came", Form::Past, "come");

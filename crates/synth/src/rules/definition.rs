@@ -37,7 +37,7 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
         return Vec::new();
     }
     // A longer one could not stand in a training question and in an item without being shared.
-    if !(3..=6).contains(&clause.split(' ').count()) {
+    if !(3..=7).contains(&clause.split(' ').count()) {
         return Vec::new();
     }
     vec![Candidate::new("term", clause, "term", term, FactKind::Term)]

@@ -26,7 +26,7 @@ const PHRASES: &str = "made-of made-by made-from filled-with powered-by covered-
     followed-by licensed-under shipped-in packed-in served-in shipped-to sent-to reported-to paid-by returned-to";
 const DIMENSIONS: &str = "high deep long wide thick tall across old";
 /// Nouns that are no attribute: `the act of deleting a file`.
-const VAGUE: &str = "act use choice purpose effect result reason goal idea point lack set kind type rest end part contents \
+const VAGUE: &str = "act use choice purpose effect result reason goal idea lack set kind rest end part contents \
     meaning behavior behaviour order presence absence possibility content advantage disadvantage benefit case task aim \
     need role sum list exception side one all most";
 /// How adjectives end, of those that could be taken for the name of a thing.
@@ -59,7 +59,7 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     let mut found = existence(&words);
     let (lead, words) = lead(&words);
     let Some((at, verb)) =
-        words.iter().enumerate().skip(1).take(6).find_map(|(at, word)| Some((at, finite(words, at, word)?)))
+        words.iter().enumerate().skip(1).take(9).find_map(|(at, word)| Some((at, finite(words, at, word)?)))
     else {
         return found;
     };
@@ -71,21 +71,33 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
         let mut rest = &words[at..];
         let mut verb = verb;
         // `is made of bronze and weighs 64 kilograms` says two things of one subject.
+        let owned: Vec<&str>;
         loop {
-            let second = (1..rest.len()).find(|i| {
-                rest[*i] == "and"
-                    && rest.get(i + 1).is_some_and(|w| matches!(form(w), Some((Form::Singular | Form::Auxiliary, _))))
-            });
+            let second = (1..rest.len()).find(|i| rest[*i] == "and" && rest.get(i + 1).is_some_and(|w| continues(w)));
             let end = second.unwrap_or(rest.len());
-            let statement = Statement {
-                vocabulary: context.vocabulary,
-                subject: &subject,
-                verb: verb.clone(),
-                words: &rest[..end],
-                lead: &lead,
-            };
-            found.extend(statement.facts());
-            let Some(next) = second.filter(|_| !rest[..end].iter().any(|w| w.ends_with(','))) else { break };
+            let words = &rest[..end];
+            found.extend(
+                Statement { vocabulary: context.vocabulary, subject: &subject, verb: verb.clone(), words, lead: &lead }
+                    .facts(),
+            );
+            let Some(next) = second.filter(|_| !words.iter().any(|w| w.ends_with(','))) else { break };
+            // `is hoisted at 08:00 and lowered at sunset`: the helper serves both.
+            let shared = verb.0 == Form::Auxiliary && is_participle(rest[next + 1]);
+            if shared {
+                owned = std::iter::once(rest[0]).chain(rest[next + 1..].iter().copied()).collect();
+                let words = owned.as_slice();
+                found.extend(
+                    Statement {
+                        vocabulary: context.vocabulary,
+                        subject: &subject,
+                        verb: verb.clone(),
+                        words,
+                        lead: &lead,
+                    }
+                    .facts(),
+                );
+                break;
+            }
             rest = &rest[next + 1..];
             match form(rest[0]) {
                 Some(next) => verb = next,
@@ -95,6 +107,11 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     }
     found.extend(deed(words, at, context));
     found
+}
+
+/// Whether a word after `and` begins a second verb phrase.
+fn continues(word: &str) -> bool {
+    matches!(form(word), Some((Form::Singular | Form::Auxiliary | Form::Past, _))) || is_participle(word)
 }
 
 /// The verb at a place, if it can be the sentence's: a bare plural form only after a plural noun.
@@ -344,7 +361,7 @@ impl Statement<'_> {
                 let follows = first.is_empty()
                     || dimension
                     || listed(
-                        "of a an each every per at in on above below from north south east west behind beyond beside for off away under",
+                        "of a an each every per before after at in on above below from north south east west behind beyond beside for off away under",
                         first,
                     );
                 let length = listed("above below from north south east west behind beyond away off", first);
@@ -377,30 +394,46 @@ impl Statement<'_> {
 
     /// Dates, times of day and rhythms.
     fn timed(&self, rest: &[&str]) -> Option<Candidate> {
-        for at in 0..rest.len().min(5) {
+        for at in 0..rest.len().min(8) {
             let (link, from) = (&rest[..at], &rest[at..]);
+            let fact = |link: &[&str], answer: &[&str]| {
+                Some(Candidate::new(
+                    "verb",
+                    self.subject,
+                    &self.attribute(link, &[]),
+                    &answer.join(" "),
+                    FactKind::Date,
+                ))
+            };
             if let Some(length) = rhythm(from) {
-                let ends = from.len() == length;
                 let active = !self.copula() || !link.is_empty();
-                return (ends && active && self.links(link)).then(|| {
-                    Candidate::new("verb", self.subject, &self.attribute(link, &[]), &from.join(" "), FactKind::Date)
+                return if from.len() == length && active && plain(link) && link.last() != Some(&"of") { fact(link, from) } else { None };
+            }
+            let Some((_, length)) = moment(from) else { continue };
+            let (answer, tail) = from.split_at(length);
+            if self.copula() && link.first().is_some_and(|w| listed("a an the", w)) {
+                return None;
+            }
+            let last = link.last().copied().unwrap_or("");
+            // `from 22:00 to 06:30` is one answer.
+            if last == "from" && tail.first().is_some_and(|w| listed("to until", w)) {
+                let until = moment(&tail[1..]).filter(|(_, until)| tail.len() == 1 + until)?;
+                let whole = &rest[at - 1..at + length + 1 + until.1];
+                return plain(&link[..at - 1]).then(|| fact(&link[..at - 1], whole)).flatten().map(|mut found| {
+                    found.aliases.push(found.answer.trim_start_matches("from ").to_string());
+                    found
                 });
             }
-            if let Some((_, length)) = moment(from) {
-                let tail = &from[length..];
-                if !self.links(link) || !tail.is_empty() {
-                    return None;
-                }
-                let answer = from[..length].join(" ");
-                if link.is_empty() {
-                    return self.copula().then(|| self.being(&answer, FactKind::Date));
-                }
-                let last = link[link.len() - 1];
-                let prepared = listed("at on in since until by from after before", last);
-                return prepared.then(|| {
-                    Candidate::new("verb", self.subject, &self.attribute(link, &[]), &answer, FactKind::Date)
-                });
+            if !tail.is_empty() && !listed("as by with", tail[0])
+                || !plain(link)
+                || link.iter().any(|w| quantity(&[*w]).is_some())
+            {
+                return None;
             }
+            if link.is_empty() {
+                return if self.copula() { Some(self.being(&answer.join(" "), FactKind::Date)) } else { None };
+            }
+            return if listed("at on in since until by from after before", last) { fact(link, answer) } else { None };
         }
         None
     }
@@ -456,6 +489,12 @@ impl Statement<'_> {
         if !self.copula() || rest.len() > 5 {
             return None;
         }
+        // A telephone number or the like: groups of digits.
+        if rest.len() >= 2 && rest.iter().all(|w| w.trim_start_matches('+').chars().all(|c| c.is_ascii_digit())) {
+            return Some(self.being(&rest.join(" "), FactKind::Code));
+        }
+        // `is a Marlowe 400`.
+        let rest = if rest.len() >= 3 && listed("a an", rest[0]) { &rest[1..] } else { rest };
         let answer = rest.join(" ");
         let bare = answer.trim_matches(['"', '“', '”']);
         let names = rest.iter().filter(|w| !listed("the of and", w)).collect::<Vec<_>>();

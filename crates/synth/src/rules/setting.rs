@@ -17,7 +17,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             "default value",
         ),
         (r"\b([A-Za-z]\w*_\w+),? which defaults to (V)(?:[.,]|$)", "default value"),
-        (r"^((?:The |An? )?[\w() -]{3,50}?) (?:defaults? to|has a default value of) (V)(?:[.,]|$)", "default value"),
+        (r"^((?:The |An? )?[\w() -]{3,60}?) (?:defaults? to|has a default value of) (V)(?:[.,]|$)", "default value"),
         (r"\b(S) \(default(?: value)?:? (V)\)", "default value"),
         (r"(?:maximum|upper limit) value (?:of|for) (?:the )?(S) is (V)(?:[.,]|$)", "maximum value"),
     ];

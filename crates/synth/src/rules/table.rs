@@ -34,15 +34,16 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
             found.extend(dated);
             continue;
         }
+        let column: Vec<&str> =
+            table.iter().flat_map(|row| row.iter().filter(|(h, _)| h == header).map(|(_, c)| *c)).collect();
         // `Door: red` tells the door's colour.
-        let coloured = listed(COLOURS, cell.rsplit(' ').next().unwrap_or("")) && cell.split(' ').count() <= 2;
+        let colours = column.iter().filter(|cell| listed(COLOURS, cell.rsplit(' ').next().unwrap_or(""))).count();
+        let coloured = colours * 2 > column.len();
         let attribute = if coloured && !attribute.ends_with("colour") && !attribute.ends_with("color") {
             format!("{attribute} colour")
         } else {
             attribute
         };
-        let column: Vec<&str> =
-            table.iter().flat_map(|row| row.iter().filter(|(h, _)| h == header).map(|(_, c)| *c)).collect();
         // A column that says the same in every row tells nothing about this one.
         let varied = column.iter().any(|other| other != cell);
         let short = cell.split(' ').count() <= 5 && !cell.ends_with('.') && cell.chars().any(char::is_alphanumeric);
