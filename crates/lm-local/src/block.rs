@@ -50,11 +50,7 @@ impl Block {
             head_norms,
             output: pack(Projection::O)?,
             feed_forward_norm: norm(checkpoint, Part::FeedForwardNorm(n))?,
-            gate_up: Packed::new(
-                &[&matrix(Projection::Gate)?, &matrix(Projection::Up)?],
-                Order::Alternate,
-                exact,
-            ),
+            gate_up: Packed::new(&[&matrix(Projection::Gate)?, &matrix(Projection::Up)?], Order::Alternate, exact),
             down: pack(Projection::Down)?,
         })
     }

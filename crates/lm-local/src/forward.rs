@@ -107,7 +107,9 @@ impl Decoder {
             buffers: Buffers::new(&a, config, most_logits, threads),
             architecture: a,
         };
-        Ok(Self { pool: Pool::new(threads).map_err(Error::Threads)?, model })
+        // A block has at most fourteen phases, with adapters; the head has two.
+        let phases = model.blocks.len() * 14 + 2;
+        Ok(Self { pool: Pool::new(threads, phases).map_err(Error::Threads)?, model })
     }
 
     /// Pages for keys and values.
@@ -143,7 +145,7 @@ impl Decoder {
         }
         let wanted: Vec<u32> = (0..rows).filter(|r| batch.rows[*r].logits).map(|r| r as u32).collect();
         assert!(wanted.len() <= model.most_logits, "logits fit their buffer");
-        let size = (rows * a.kv_heads / (self.pool.count() * 4)).clamp(1, Buffers::group(a));
+        let size = (rows * a.kv_heads / (self.pool.count() * 3)).clamp(1, Buffers::group(a));
         let groups = (0..rows).step_by(size).map(|first| (first, size.min(rows - first))).collect();
         let count = if batch.adapters.is_empty() { 0 } else { a.blocks * STAGES.len() };
         let delta = |row: &Row, at: usize| {
@@ -168,9 +170,11 @@ impl Decoder {
         let table = self.model.table;
         let logits: &[f32] = self.model.buffers.logits.get_mut();
         self.pool.run(&|worker| {
-            while let Some(i) = worker.next(count) {
-                work(i, &logits[i * stride..i * stride + vocab], &table);
-            }
+            worker.each(count, 1, |span| {
+                for i in span {
+                    work(i, &logits[i * stride..i * stride + vocab], &table);
+                }
+            });
         });
     }
 }
@@ -179,33 +183,27 @@ impl Model {
     fn run(&self, worker: &mut Worker<'_>, step: &Step<'_>) {
         let (b, rows) = (&self.buffers, step.batch.rows.len());
         let table = &self.table;
-        // Few rows are packed by every thread for itself, which takes less time than a meeting.
+        // Few rows are packed by every thread for itself, which takes less time than a phase.
         let few = rows <= 8 && step.deltas.is_empty();
         let stage = |worker: &mut Worker<'_>, at: usize, task: Pack<'_>, weights, bias, finish, to, stride| {
             let input = if few { &b.own[worker.index] } else { &b.packed };
             let task = Pack { to: input, ..task };
-            if few {
-                table.pack_all(&task);
-            } else {
-                table.pack(worker, &task);
-                worker.meet();
-            }
             let low = step.deltas.get(at).map(|rows| LowRank { rows, inner: &b.inner, stride: b.inner_stride });
+            if !few {
+                table.pack(worker, &task);
+            }
             if let Some(low) = low {
                 table.inner(worker, &Inner { low, from: &b.plain, width: task.blocks * 32 });
-                worker.meet();
             }
-            table.product(worker, &Product { weights, input, rows, bias, low, finish, to, stride });
-            worker.meet();
+            let product = Product { weights, input, rows, bias, low, finish, to, stride };
+            table.product(worker, few.then_some(&task), &product);
         };
         for (n, block) in self.blocks.iter().enumerate() {
             let task = self.pack(step, &b.x, b.x_stride, Some(&block.attention_norm));
             stage(worker, n * 4, task, &block.qkv, block.bias.as_deref(), Finish::Store, &b.qkv, b.qkv_stride);
             let attention = self.attention(step, n, block);
             table.keep(worker, &attention);
-            worker.meet();
             table.attend(worker, &attention);
-            worker.meet();
             let task = self.pack(step, &b.attended, b.attended_stride, None);
             stage(worker, n * 4 + 1, task, &block.output, None, Finish::Add, &b.x, b.x_stride);
             let task = self.pack(step, &b.x, b.x_stride, Some(&block.feed_forward_norm));
@@ -223,7 +221,6 @@ impl Model {
             ..self.pack(step, &b.x, b.x_stride, Some(&self.final_norm))
         };
         table.pack(worker, &task);
-        worker.meet();
         let head = Product {
             weights: &self.head,
             input: &b.packed,
@@ -234,7 +231,7 @@ impl Model {
             to: &b.logits,
             stride: b.logits_stride,
         };
-        table.product(worker, &head);
+        table.product(worker, None, &head);
     }
 
     fn pack<'a>(&'a self, step: &Step<'_>, from: &'a Shared<f32>, stride: usize, norm: Option<&'a [f32]>) -> Pack<'a> {

@@ -5,9 +5,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use lm::{
-    Capabilities, Completion, Delta, Finish, Generate, Generation, LanguageModel, Prompt, Score, Scored, Usage,
-};
+use lm::{Capabilities, Completion, Delta, Finish, Generate, Generation, LanguageModel, Prompt, Score, Scored, Usage};
 use tokio::sync::{mpsc, oneshot};
 use weights::{Adapter, Architecture, Checkpoint, Tokenizer};
 

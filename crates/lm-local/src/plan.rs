@@ -29,7 +29,8 @@ pub(crate) fn plan(
     loaded: &dyn Fn(&Branch) -> Option<Arc<Loaded>>,
     most: (usize, usize),
 ) -> Plan {
-    let mut planner = Planner { tree, most, planned: HashMap::new(), at: HashMap::new(), wants: 0, plan: Plan::default() };
+    let mut planner =
+        Planner { tree, most, planned: HashMap::new(), at: HashMap::new(), wants: 0, plan: Plan::default() };
     planner.plan.progress = branches.iter().map(|branch| (branch.cursor, 0)).collect();
     let is_stream = |branch: &Branch| branch.len - branch.cursor <= 1;
     for streams in [true, false] {

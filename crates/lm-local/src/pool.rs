@@ -1,8 +1,9 @@
 //! The threads that carry out a step together, and the buffers that they share.
 //!
-//! All threads run the same code; a [`Worker`] hands each its part of a phase and [`Worker::meet`]
-//! ends the phase. Parts of one phase never overlap, and every number depends on its row alone, so
-//! results are the same for any number of threads.
+//! All threads run the same code, phase after phase; [`Worker::each`] hands out a phase's units and
+//! returns when all are done. A thread that the system has put aside holds nobody up unless it holds
+//! a unit; it runs through the phases that it has missed when it comes back. Every number depends on
+//! its row alone, so results are the same for any number of threads and any distribution of units.
 
 use std::cell::UnsafeCell;
 use std::ops::Range;
@@ -11,11 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, Thread};
 
-/// A buffer that threads write in disjoint parts between two meetings.
+/// A buffer that threads write in disjoint parts within a phase.
 ///
-/// Invariant that every user keeps: between two calls of [`Worker::meet`] an element is written by
-/// one thread only, and read by no other. The parts come from [`Worker::part`] or [`Worker::next`],
-/// which never give the same unit twice in a phase.
+/// Invariant that every user keeps: within a phase an element is written for one unit only and read
+/// for no other, and no thread touches it without holding a unit. [`Worker::each`] gives no unit
+/// twice and ends a phase only when all its units are done.
 pub(crate) struct Shared<T> {
     cells: Box<[UnsafeCell<T>]>,
 }
@@ -61,14 +62,19 @@ impl<T: Copy> Shared<T> {
 #[repr(align(128))]
 struct Padded(AtomicUsize);
 
+/// How far a phase has come.
+#[repr(align(128))]
+struct Phase {
+    taken: AtomicUsize,
+    done: AtomicUsize,
+}
+
 /// Work as the threads see it.
 type Work<'a> = dyn Fn(&mut Worker<'_>) + Sync + 'a;
 
 struct Common {
-    /// How many phases each thread has ended.
-    epochs: Vec<Padded>,
-    /// Units taken, one counter a phase in turn.
-    taken: Vec<Padded>,
+    /// Cleared before each piece of work, which uses each once.
+    phases: Vec<Phase>,
     /// Number of the current work; workers wait for it to rise.
     turn: Padded,
     /// How many workers are through with it.
@@ -89,48 +95,37 @@ pub(crate) struct Worker<'a> {
     common: &'a Common,
     /// Number of this thread, from 0.
     pub index: usize,
-    /// How many threads there are.
-    pub count: usize,
-    epoch: usize,
+    count: usize,
+    phase: usize,
 }
 
 impl Worker<'_> {
-    /// This thread's contiguous share of `total` units.
-    pub fn part(&self, total: usize) -> Range<usize> {
-        total * self.index / self.count..total * (self.index + 1) / self.count
-    }
-
-    /// The next unit that nobody has taken in this phase; `None` when all are gone.
-    pub fn next(&self, total: usize) -> Option<usize> {
+    /// Works on a phase of `units` units, in spans of about a third of a thread's share and
+    /// `grain` at most, together with the other threads; returns when all are done. What was written
+    /// for a unit can be read afterwards.
+    pub fn each(&mut self, units: usize, grain: usize, mut work: impl FnMut(Range<usize>)) {
         if self.count == 1 {
-            let unit = self.common.taken[0].0.load(Ordering::Relaxed);
-            self.common.taken[0].0.store(unit + 1, Ordering::Relaxed);
-            return (unit < total).then_some(unit);
-        }
-        let unit = self.common.taken[self.epoch % 3].0.fetch_add(1, Ordering::Relaxed);
-        (unit < total).then_some(unit)
-    }
-
-    /// Waits until every thread has ended this phase; what they wrote can be read afterwards.
-    pub fn meet(&mut self) {
-        let common = self.common;
-        if self.count == 1 {
-            common.taken[0].0.store(0, Ordering::Relaxed);
+            work(0..units);
             return;
         }
-        // Everybody has left the phase before this one, so its counter can be cleared for the next
-        // but one.
-        if self.index == 0 {
-            common.taken[(self.epoch + 2) % 3].0.store(0, Ordering::Relaxed);
-        }
-        self.epoch += 1;
-        common.epochs[self.index].0.store(self.epoch, Ordering::Release);
-        for other in 0..self.count {
-            let mut rounds = 0;
-            while common.epochs[other].0.load(Ordering::Acquire) < self.epoch {
-                wait(&mut rounds);
-                assert!(!common.broken.load(Ordering::Relaxed), "another thread of the pool panicked");
+        let common = self.common;
+        let phase = &common.phases[self.phase];
+        self.phase += 1;
+        let grain = units.div_ceil(self.count * 3).clamp(1, grain);
+        loop {
+            let first = phase.taken.fetch_add(grain, Ordering::Relaxed);
+            if first >= units {
+                break;
             }
+            let span = first..(first + grain).min(units);
+            let len = span.len();
+            work(span);
+            phase.done.fetch_add(len, Ordering::Release);
+        }
+        let mut rounds = 0;
+        while phase.done.load(Ordering::Acquire) < units {
+            wait(&mut rounds);
+            assert!(!common.broken.load(Ordering::Relaxed), "another thread of the pool panicked");
         }
     }
 }
@@ -144,16 +139,16 @@ fn wait(rounds: &mut usize) {
 pub(crate) struct Pool {
     common: Arc<Common>,
     threads: Vec<JoinHandle<()>>,
-    epoch: usize,
+    /// Phases of the last work.
+    used: usize,
 }
 
 impl Pool {
-    /// Starts `count − 1` threads.
-    pub fn new(count: usize) -> std::io::Result<Self> {
+    /// Starts `count − 1` threads for work of at most `phases` phases.
+    pub fn new(count: usize, phases: usize) -> std::io::Result<Self> {
         let padded = || Padded(AtomicUsize::new(0));
         let common = Arc::new(Common {
-            epochs: (0..count).map(|_| padded()).collect(),
-            taken: (0..3).map(|_| padded()).collect(),
+            phases: (0..phases).map(|_| Phase { taken: AtomicUsize::new(0), done: AtomicUsize::new(0) }).collect(),
             turn: padded(),
             through: padded(),
             work: AtomicPtr::new(std::ptr::null_mut()),
@@ -161,7 +156,7 @@ impl Pool {
             broken: AtomicBool::new(false),
             sleeping: (0..count).map(|_| AtomicBool::new(false)).collect(),
         });
-        let mut pool = Self { common: common.clone(), threads: Vec::new(), epoch: 0 };
+        let mut pool = Self { common: common.clone(), threads: Vec::new(), used: 0 };
         for index in 1..count {
             let common = common.clone();
             let thread = std::thread::Builder::new().name(format!("lm-local-{index}"));
@@ -179,6 +174,11 @@ impl Pool {
     /// here, and after it the pool must not be used again.
     pub fn run(&mut self, work: &Work<'_>) {
         let count = self.count();
+        // Every worker is through with the last work, so nobody looks at its phases any more.
+        for phase in &self.common.phases[..self.used] {
+            phase.taken.store(0, Ordering::Relaxed);
+            phase.done.store(0, Ordering::Relaxed);
+        }
         let mut reference: &Work<'_> = work;
         // The lifetime is dropped for the pointer's type only: this function returns after every
         // worker is through with the work.
@@ -191,12 +191,9 @@ impl Pool {
                 unpark(thread.thread());
             }
         }
-        let mut worker = Worker { common: &self.common, index: 0, count, epoch: self.epoch };
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            work(&mut worker);
-            worker.meet();
-        }));
-        self.epoch = worker.epoch;
+        let mut worker = Worker { common: &self.common, index: 0, count, phase: 0 };
+        let result = catch_unwind(AssertUnwindSafe(|| work(&mut worker)));
+        self.used = worker.phase;
         if result.is_err() {
             self.common.broken.store(true, Ordering::SeqCst);
         }
@@ -217,7 +214,6 @@ fn unpark(thread: &Thread) {
 
 fn serve(common: &Common, index: usize, count: usize) {
     let mut turn = 0;
-    let mut epoch = 0;
     loop {
         let mut rounds = 0;
         while common.turn.0.load(Ordering::Acquire) == turn {
@@ -239,12 +235,8 @@ fn serve(common: &Common, index: usize, count: usize) {
         // SAFETY: `Pool::run` stored it before it raised the turn, and keeps it alive until every
         // worker has raised `through`.
         let work = unsafe { *pointer };
-        let mut worker = Worker { common, index, count, epoch };
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            work(&mut worker);
-            worker.meet();
-        }));
-        epoch = worker.epoch;
+        let mut worker = Worker { common, index, count, phase: 0 };
+        let result = catch_unwind(AssertUnwindSafe(|| work(&mut worker)));
         if result.is_err() {
             common.broken.store(true, Ordering::SeqCst);
         }
@@ -270,33 +262,32 @@ mod tests {
     #[test]
     fn every_unit_is_done_once_in_every_phase() {
         for threads in [1, 2, 3] {
-            let mut pool = Pool::new(threads).expect("threads start");
+            let mut pool = Pool::new(threads, 10).expect("threads start");
             for _ in 0..20 {
                 let counts: Vec<AtomicUsize> = (0..100).map(|_| AtomicUsize::new(0)).collect();
                 pool.run(&|worker| {
-                    for phase in 1..=7 {
-                        while let Some(unit) = worker.next(50) {
-                            counts[unit].fetch_add(1, Ordering::Relaxed);
-                        }
-                        for unit in worker.part(50) {
-                            counts[50 + unit].fetch_add(1, Ordering::Relaxed);
-                        }
-                        worker.meet();
-                        assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == phase));
-                        worker.meet();
+                    for phase in 1..=10 {
+                        worker.each(100, if phase % 2 == 0 { 1 } else { 100 }, |span| {
+                            for unit in span {
+                                // Units of the phase before this one are all done.
+                                assert!(counts[99 - unit].load(Ordering::Relaxed) + 1 >= phase);
+                                assert_eq!(counts[unit].fetch_add(1, Ordering::Relaxed) + 1, phase);
+                            }
+                        });
                     }
                 });
+                assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 10));
             }
         }
     }
 
     #[test]
     fn a_panic_comes_out_and_stops_nobody_from_ending() {
-        let mut pool = Pool::new(2).expect("threads start");
+        let mut pool = Pool::new(2, 2).expect("threads start");
         let result = catch_unwind(AssertUnwindSafe(|| {
             pool.run(&|worker| {
-                assert!(worker.index == 0, "on purpose");
-                worker.meet();
+                worker.each(100, 1, |span| assert!(span.start != 50, "on purpose"));
+                worker.each(2, 1, |_| {});
             });
         }));
         assert!(result.is_err());

@@ -18,11 +18,19 @@ pub(crate) enum Event {
 
 /// What is asked, with the way back.
 pub(crate) enum Ask {
-    Generate { request: Box<Generate>, reply: mpsc::UnboundedSender<Event> },
+    Generate {
+        request: Box<Generate>,
+        reply: mpsc::UnboundedSender<Event>,
+    },
     /// The tokens after the prompt are the continuation.
-    Score { prompt: usize, reply: oneshot::Sender<lm::Result<Scored>> },
+    Score {
+        prompt: usize,
+        reply: oneshot::Sender<lm::Result<Scored>>,
+    },
     /// Logits of all positions.
-    Logits { reply: std::sync::mpsc::Sender<lm::Result<Vec<f32>>> },
+    Logits {
+        reply: std::sync::mpsc::Sender<lm::Result<Vec<f32>>>,
+    },
 }
 
 /// A request as the scheduler gets it.

@@ -378,7 +378,8 @@ impl Scheduler {
                     Ask::Logits { .. } => vec![reading(summary.token)],
                     Ask::Score { .. } => vec![reading(job.tokens[position + 1])],
                     Ask::Generate { request, .. } => {
-                        let seen = |k: usize| branch.completing.as_ref().unwrap_or_else(|| &starts[*i][k]).seen.as_slice();
+                        let seen =
+                            |k: usize| branch.completing.as_ref().unwrap_or_else(|| &starts[*i][k]).seen.as_slice();
                         let draws = uniforms[*i].iter().enumerate().map(|(k, uniform)| {
                             sampling::draw(table, logits, &summary, &request.sampling, seen(k), *uniform)
                         });
@@ -402,12 +403,7 @@ fn stream_rng(request: &Generate, index: usize) -> ChaCha8Rng {
 
 /// Adds a drawn token to a completion and sends its text. Returns the token if the completion goes
 /// on, or why it ends.
-fn push(
-    tokenizer: &Tokenizer,
-    live: &mut Live,
-    completing: &mut Completing,
-    reading: &Reading,
-) -> Result<u32, Finish> {
+fn push(tokenizer: &Tokenizer, live: &mut Live, completing: &mut Completing, reading: &Reading) -> Result<u32, Finish> {
     let Ask::Generate { request, reply } = &live.job.ask else { return Err(Finish::Stop) };
     let index = completing.index;
     // A closed channel is a cancelled request, which the next step notices.

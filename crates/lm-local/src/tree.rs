@@ -371,8 +371,9 @@ mod tests {
             for _ in 0..400 {
                 match rng.random_range(0..10) {
                     0..4 => {
-                        let tokens: Vec<u32> =
-                            (0..rng.random_range(1..60)).map(|i| if i < 20 { 1 } else { rng.random_range(0..2) }).collect();
+                        let tokens: Vec<u32> = (0..rng.random_range(1..60))
+                            .map(|i| if i < 20 { 1 } else { rng.random_range(0..2) })
+                            .collect();
                         let adapter = rng.random_range(0..2);
                         let root = tree.root(adapter);
                         let (end, at) = tree.find(root, &tokens);

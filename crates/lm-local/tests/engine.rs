@@ -110,8 +110,7 @@ async fn little_memory_changes_no_answer() {
 async fn a_shared_prefix_is_computed_once() {
     let model = load(Architecture::tiny(), Config::default());
     let prefix = words(1, 50);
-    let requests: Vec<Generate> =
-        (0..32).map(|i| Generate::greedy(Prompt::Raw(format!("{prefix} {i}")), 1)).collect();
+    let requests: Vec<Generate> = (0..32).map(|i| Generate::greedy(Prompt::Raw(format!("{prefix} {i}")), 1)).collect();
     together(&model, &requests).await;
     let once = model.tokenizer().raw(&prefix).len() as u64;
     let rows = model.statistics().rows;
@@ -315,17 +314,26 @@ fn all_instruction_sets_say_the_same() {
         Architecture { width: 80, heads: 5, kv_heads: 1, head_dim: 48, hidden: 72, vocab: 301, ..Architecture::tiny() },
     ];
     for architecture in architectures {
-        for (precision, tolerance) in [(Precision::F32, 1e-4), (Precision::Int8, 0.05)] {
-            let mut expected: Option<Vec<f32>> = None;
-            for kernels in Kernels::ALL.into_iter().rev().filter(|kernels| kernels.available()) {
+        for precision in [Precision::F32, Precision::Int8] {
+            let mut found = Vec::new();
+            for kernels in Kernels::ALL.into_iter().filter(|kernels| kernels.available()) {
                 let model =
                     load(architecture.clone(), Config { precision, kernels: Some(kernels), ..Config::default() });
                 let tokens = model.tokenizer().raw(&words(9, 40));
-                let logits = model.logits(&tokens, None).expect("logits");
-                let expected = expected.get_or_insert_with(|| logits.clone());
-                for (a, b) in logits.iter().zip(&*expected) {
-                    assert!((a - b).abs() < tolerance, "{precision:?} {kernels:?}: {a} against {b}");
-                }
+                found.push((kernels, model.logits(&tokens, None).expect("logits")));
+            }
+            for pair in found.windows(2) {
+                let differences = pair[0].1.iter().zip(&pair[1].1).map(|(a, b)| (a - b).abs());
+                let (worst, mean) = (differences.clone().fold(0f32, f32::max), differences.sum::<f32>());
+                let mean = mean / pair[0].1.len() as f32;
+                // Without a fused multiply-add the last digits differ, which in eight bits can tip a
+                // code to its neighbour; the paths with one agree to the bit.
+                let (most, most_mean) = match (pair[1].0, precision) {
+                    (Kernels::Plain, Precision::F32) => (1e-4, 1e-5),
+                    (Kernels::Plain, Precision::Int8) => (0.3, 0.03),
+                    _ => (0.0, 0.0),
+                };
+                assert!(worst <= most && mean <= most_mean, "{precision:?} {:?}: {worst}, {mean}", pair[1].0);
             }
         }
     }

@@ -100,7 +100,8 @@ mod real {
         let checkpoint = smollm();
         let requests: Vec<Generate> = (0..32u64)
             .map(|i| {
-                let prompt = if i % 2 == 0 { format!("{TEXT} ({i})") } else { TEXT.chars().skip(i as usize).take(80).collect() };
+                let prompt =
+                    if i % 2 == 0 { format!("{TEXT} ({i})") } else { TEXT.chars().skip(i as usize).take(80).collect() };
                 Generate {
                     seed: i,
                     logprobs: true,

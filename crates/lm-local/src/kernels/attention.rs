@@ -1,6 +1,6 @@
 use super::isa::{Isa, Lanes};
 use super::math;
-use crate::pool::{Shared, Worker};
+use crate::pool::Shared;
 
 /// Positions of a page: one lane each.
 pub(crate) const LANES: usize = 16;
@@ -70,6 +70,11 @@ impl Attention<'_> {
     /// Values of scratch for groups of `rows` rows over `context` positions.
     pub fn scratch_len(rows: usize, heads: usize, kv_heads: usize, head_dim: usize, context: usize) -> usize {
         rows * heads / kv_heads * (2 * head_dim + context.next_multiple_of(LANES) + LANES)
+    }
+
+    /// Units of work: (kv head, group).
+    pub fn units(&self) -> usize {
+        self.groups.len() * self.kv_heads
     }
 
     fn block(&self, page: u32, head: usize) -> *mut u16 {
@@ -169,17 +174,17 @@ pub(super) unsafe fn keep<I: Isa>(task: &Attention<'_>, span: std::ops::Range<us
     }
 }
 
-/// Takes (group, kv head) units until none is left.
+/// Computes some (kv head, group) units; `thread` says which part of the scratch is free.
 ///
 /// # Safety
 /// As [`Lanes`]; nobody writes pages meanwhile.
 #[inline(always)]
-pub(super) unsafe fn attend<I: Isa>(task: &Attention<'_>, worker: &Worker<'_>) {
-    while let Some(unit) = worker.next(task.groups.len() * task.kv_heads) {
+pub(super) unsafe fn attend<I: Isa>(task: &Attention<'_>, span: std::ops::Range<usize>, thread: usize) {
+    for unit in span {
         let (first, count) = task.groups[unit % task.groups.len()];
         // SAFETY: units are disjoint, and so are threads' parts of the scratch.
         unsafe {
-            let (head, scratch) = (unit / task.groups.len(), worker.index * task.scratch_len);
+            let (head, scratch) = (unit / task.groups.len(), thread * task.scratch_len);
             match (task.exact, task.head_dim) {
                 (true, _) => attend_group::<I, true, 0>(task, first, count, head, scratch),
                 // The commonest size as a constant, so that addresses are.
@@ -223,7 +228,10 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
         }
         let path = |row: &Row| &task.paths[row.path as usize];
         let used = |row: &Row, s: usize| {
-            path(row).get(s).filter(|segment| segment.start <= row.position).map(|segment| (segment.page, segment.start))
+            path(row)
+                .get(s)
+                .filter(|segment| segment.start <= row.position)
+                .map(|segment| (segment.page, segment.start))
         };
         let mut common = 0;
         while let Some(segment) = used(&rows[0], common)

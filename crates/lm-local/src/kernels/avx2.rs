@@ -198,8 +198,7 @@ unsafe fn quantised<const T: usize, const R: usize, const FOUR: bool>(
                             }
                         }
                     }
-                    let scales =
-                        if FOUR { tile.add((b * 5 + 4) * 64) } else { tile.add(strip.blocks * 512 + b * 32) };
+                    let scales = if FOUR { tile.add((b * 5 + 4) * 64) } else { tile.add(strip.blocks * 512 + b * 32) };
                     let d = _mm256_cvtph_ps(_mm_load_si128(scales.add(half * 16).cast()));
                     for r in 0..R {
                         let factor = _mm256_mul_ps(d, _mm256_set1_ps((*block).scale[r]));

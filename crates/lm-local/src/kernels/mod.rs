@@ -63,9 +63,7 @@ impl Kernels {
                     && Self::Avx2.available()
             }
             Self::Avx2 => {
-                is_x86_feature_detected!("avx2")
-                    && is_x86_feature_detected!("fma")
-                    && is_x86_feature_detected!("f16c")
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
             }
             Self::Plain => true,
         }
@@ -97,7 +95,7 @@ pub(crate) struct Table {
     product: unsafe fn(&Product<'_>, Range<usize>),
     inner: unsafe fn(&Inner<'_>, Range<usize>),
     keep: unsafe fn(&Attention<'_>, Range<usize>),
-    attend: unsafe fn(&Attention<'_>, &Worker<'_>),
+    attend: unsafe fn(&Attention<'_>, Range<usize>, usize),
     summarise: unsafe fn(&[f32]) -> Summary,
     exponentials: unsafe fn(&[f32], f32, f32, &mut [f32]),
 }
@@ -124,8 +122,8 @@ macro_rules! table {
                 unsafe { super::attention::keep::<$isa>(task, span) }
             }
             $(#[target_feature(enable = $features)])?
-            unsafe fn attend(task: &Attention<'_>, worker: &Worker<'_>) {
-                unsafe { super::attention::attend::<$isa>(task, worker) }
+            unsafe fn attend(task: &Attention<'_>, span: Range<usize>, thread: usize) {
+                unsafe { super::attention::attend::<$isa>(task, span, thread) }
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn summarise(logits: &[f32]) -> Summary {
@@ -146,8 +144,8 @@ table!(with_avx512, super::avx512::Avx512, "avx512f,avx512bw,avx512vl,avx512vnni
 table!(with_avx2, super::avx2::Avx2, "avx2,f16c,fma");
 table!(without, super::plain::Plain);
 
-// SAFETY (all methods): `new` has found the path's features; units are disjoint between the
-// threads of a phase, as the pool hands them out, and phases are parted by a meeting.
+// SAFETY (all methods): `new` has found the path's features; `Worker::each` gives every unit of a
+// phase once, and no phase begins before all units of the last one are done.
 impl Table {
     /// The functions of a path, or none where the processor lacks it.
     pub fn new(kernels: Kernels) -> Option<Self> {
@@ -163,34 +161,36 @@ impl Table {
         }
     }
 
-    /// Packs this thread's share of the rows.
-    pub fn pack(&self, worker: &Worker<'_>, task: &Pack<'_>) {
-        unsafe { (self.pack)(task, worker.part(task.units())) }
+    /// A phase: packs rows.
+    pub fn pack(&self, worker: &mut Worker<'_>, task: &Pack<'_>) {
+        worker.each(task.units(), usize::MAX, |span| unsafe { (self.pack)(task, span) });
     }
 
-    /// Packs all rows into a place of this thread's own.
-    pub fn pack_all(&self, task: &Pack<'_>) {
-        unsafe { (self.pack)(task, 0..task.units()) }
+    /// A phase: computes products. With `pack` its rows are first packed into a place of this
+    /// thread's own, once it holds a unit, for only then nobody changes them.
+    pub fn product(&self, worker: &mut Worker<'_>, mut pack: Option<&Pack<'_>>, task: &Product<'_>) {
+        worker.each(task.units(), usize::MAX, |span| unsafe {
+            if let Some(pack) = pack.take() {
+                (self.pack)(pack, 0..pack.units());
+            }
+            (self.product)(task, span);
+        });
     }
 
-    /// Computes this thread's share of the outputs.
-    pub fn product(&self, worker: &Worker<'_>, task: &Product<'_>) {
-        unsafe { (self.product)(task, worker.part(task.units())) }
+    /// A phase: computes A·x of adapters.
+    pub fn inner(&self, worker: &mut Worker<'_>, task: &Inner<'_>) {
+        worker.each(task.low.rows.len(), usize::MAX, |span| unsafe { (self.inner)(task, span) });
     }
 
-    /// Computes A·x for this thread's share of the rows.
-    pub fn inner(&self, worker: &Worker<'_>, task: &Inner<'_>) {
-        unsafe { (self.inner)(task, worker.part(task.low.rows.len())) }
+    /// A phase: writes keys and values.
+    pub fn keep(&self, worker: &mut Worker<'_>, task: &Attention<'_>) {
+        worker.each(task.rows.len(), usize::MAX, |span| unsafe { (self.keep)(task, span) });
     }
 
-    /// Writes keys and values of this thread's share of the rows.
-    pub fn keep(&self, worker: &Worker<'_>, task: &Attention<'_>) {
-        unsafe { (self.keep)(task, worker.part(task.rows.len())) }
-    }
-
-    /// Computes attention together with the other threads.
-    pub fn attend(&self, worker: &Worker<'_>, task: &Attention<'_>) {
-        unsafe { (self.attend)(task, worker) }
+    /// A phase: computes attention.
+    pub fn attend(&self, worker: &mut Worker<'_>, task: &Attention<'_>) {
+        let thread = worker.index;
+        worker.each(task.units(), 1, |span| unsafe { (self.attend)(task, span, thread) });
     }
 
     /// Largest logit, its token and ln Σ e^logit.
@@ -202,5 +202,127 @@ impl Table {
     pub fn exponentials(&self, logits: &[f32], largest: f32, inverse: f32, out: &mut [f32]) {
         assert_eq!(logits.len(), out.len(), "one result a logit");
         unsafe { (self.exponentials)(logits, largest, inverse, out) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use weights::{Matrix, Storage};
+
+    use super::*;
+    use crate::pool::{Pool, Shared};
+
+    fn random(rng: &mut ChaCha8Rng, len: usize) -> Vec<f32> {
+        (0..len).map(|_| rng.random_range(-2.0..2.0)).collect()
+    }
+
+    fn q4(rng: &mut ChaCha8Rng, rows: usize, cols: usize) -> Matrix {
+        let block = |rng: &mut ChaCha8Rng| {
+            let (d, m) = (rng.random_range(0.01..0.1), rng.random_range(-0.8..0.0));
+            let mut bytes = half::f16::from_f32(d).to_le_bytes().to_vec();
+            bytes.extend(half::f16::from_f32(m).to_le_bytes());
+            bytes.extend((0..16).map(|_| rng.random_range(0..=255u8)));
+            bytes
+        };
+        Matrix { rows, cols, storage: Storage::Q4_1((0..rows * cols / 32).flat_map(|_| block(rng)).collect()) }
+    }
+
+    /// y = W·x of every path for packed rows, and in f64 from the weights as stored.
+    fn products(matrix: &Matrix, exact: bool, rows: usize, x: &[f32]) -> (Vec<Vec<f32>>, Vec<f64>) {
+        let packed = Packed::new(&[matrix], Order::Sequence, exact);
+        let stride = matrix.cols.next_multiple_of(32);
+        let mut from = Shared::new(0f32, rows * stride);
+        for (to, x) in from.get_mut().chunks_exact_mut(stride).zip(x.chunks_exact(matrix.cols)) {
+            to[..matrix.cols].copy_from_slice(x);
+        }
+        let width = packed.tiles.len() * 16;
+        let mut all = Vec::new();
+        for kernels in Kernels::ALL.into_iter().filter(|kernels| kernels.available()) {
+            let table = Table::new(kernels).expect("available");
+            let to = Activations::new(rows, packed.blocks, exact);
+            let mut y = Shared::new(0f32, rows * width);
+            let pack =
+                Pack { from: &from, stride, rows, index: None, norm: None, blocks: packed.blocks, to: &to, copy: None };
+            let product = Product {
+                weights: &packed,
+                input: &to,
+                rows,
+                bias: None,
+                low: None,
+                finish: Finish::Store,
+                to: &y,
+                stride: width,
+            };
+            Pool::new(2, 2).expect("threads start").run(&|worker| {
+                table.pack(worker, &pack);
+                table.product(worker, None, &product);
+            });
+            all.push(y.get_mut().to_vec());
+        }
+        let mut expected = vec![0.0; rows * width];
+        let mut weights = vec![0f32; matrix.cols];
+        for row in 0..matrix.rows {
+            packed.row(row, &mut weights);
+            for (r, x) in x.chunks_exact(matrix.cols).enumerate() {
+                expected[r * width + row] = weights.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+            }
+        }
+        (all, expected)
+    }
+
+    #[test]
+    fn every_path_computes_the_same_products() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for rows in (1..=9).chain([17]) {
+            for (outputs, inputs) in [(48, 64), (37, 96), (20, 40)] {
+                let x = random(&mut rng, rows * inputs);
+                let plain = Matrix::f32(outputs, inputs, random(&mut rng, outputs * inputs));
+                let mut cases = vec![(plain.clone(), true, 1e-4), (plain, false, 0.4)];
+                if inputs % 32 == 0 {
+                    cases.push((q4(&mut rng, outputs, inputs), false, 0.4));
+                }
+                for (matrix, exact, tolerance) in cases {
+                    let (all, expected) = products(&matrix, exact, rows, &x);
+                    for (y, expected) in all[0].iter().zip(&expected) {
+                        // Activations of eight bits: 96 products with errors up to 2 · 2/254 each.
+                        assert!((f64::from(*y) - expected).abs() < tolerance, "{y}, not {expected}");
+                    }
+                    for other in &all[1..] {
+                        for (a, b) in all[0].iter().zip(other) {
+                            assert!((a - b).abs() < 1e-4, "{outputs} × {inputs}, {rows} rows: {a} against {b}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_path_sees_the_same_in_logits() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        for len in [1, 15, 16, 100, 333] {
+            let logits: Vec<f32> = (0..len).map(|_| rng.random_range(-20.0..20.0)).collect();
+            let sum: f64 = logits.iter().map(|x| f64::from(*x).exp()).sum();
+            let best = (0..len).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).expect("one at least");
+            for kernels in Kernels::ALL.into_iter().filter(|kernels| kernels.available()) {
+                let table = Table::new(kernels).expect("available");
+                let summary = table.summarise(&logits);
+                assert_eq!((summary.token as usize, summary.largest, summary.finite), (best, logits[best], true));
+                assert!((f64::from(summary.log_sum) - sum.ln()).abs() < 1e-5, "{summary:?}");
+                let mut out = vec![0.0; len];
+                table.exponentials(&logits, summary.largest, 0.5, &mut out);
+                for (found, logit) in out.iter().zip(&logits) {
+                    let expected = (f64::from(logit - summary.largest) * 0.5).exp();
+                    assert!((f64::from(*found) - expected).abs() < 1e-6 * expected.max(1e-3));
+                }
+                for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    let mut logits = logits.clone();
+                    logits[len / 2] = odd;
+                    assert!(!table.summarise(&logits).finite, "{odd} in {len}");
+                }
+            }
+        }
     }
 }

@@ -147,7 +147,8 @@ unsafe fn end<I: Isa>(task: &Product<'_>, unit: usize, count: usize, row: usize,
                 let (part, within) = task.weights.tiles[tile];
                 if let Some(pair) = &delta.parts[part] {
                     let lines = &pair.b[within * pair.rank..(within + 1) * pair.rank];
-                    let inner = low.inner.slice((row * PARTS + part) * low.stride..(row * PARTS + part + 1) * low.stride);
+                    let inner =
+                        low.inner.slice((row * PARTS + part) * low.stride..(row * PARTS + part + 1) * low.stride);
                     *v = v.add(combine::<I>(lines, &inner[..pair.rank]));
                 }
             }
