@@ -13,7 +13,7 @@ use crate::words::{holds, listed, words};
 /// `This macro` and the like: what the nearest heading names.
 static THIS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b([Tt])his (pragma|macro|option|interface|function|routine|opcode|command|parameter|setting|constant|variable|field|flag|limit|chapter's|machine|device|instrument)\b",
+        r"(^|\b(?:of|for|to|by|with|in) )([Tt])his (pragma|macro|option|interface|function|routine|opcode|command|parameter|setting|constant|variable|field|flag|limit|chapter's|machine|device|instrument)\b",
     )
 });
 static NUMBERING: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:\d+(?:\.\d+)*\.?|\(\d+\)) "));
@@ -80,7 +80,7 @@ fn sound(candidate: &Candidate, sentence: &str, config: &Config) -> bool {
 /// no rule takes `this` for a subject.
 fn resolve(text: &str, chunk: &Chunk) -> String {
     let Some(found) = THIS.captures(text) else { return text.to_string() };
-    let noun = &found[2];
+    let noun = &found[3];
     let named = chunk.headings.last().and_then(|heading| {
         let heading = NUMBERING.replace(heading, "");
         let heading = heading.split(['=', '<', '(', ',']).next().unwrap_or("").trim().to_string();
@@ -95,8 +95,8 @@ fn resolve(text: &str, chunk: &Chunk) -> String {
     });
     match named {
         Some(name) => {
-            let article = if &found[1] == "T" { "The" } else { "the" };
-            THIS.replacen(text, 1, format!("{article} {name}").as_str()).into_owned()
+            let article = if &found[2] == "T" { "The" } else { "the" };
+            THIS.replacen(text, 1, format!("{}{article} {name}", &found[1]).as_str()).into_owned()
         }
         None => text.to_string(),
     }

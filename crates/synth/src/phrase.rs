@@ -15,7 +15,8 @@ const NEVER_FIRST: &str = "this that these those it they he she we you i there h
     or nor not never always often sometimes usually please note see first second third next finally its his her their \
     our my your once twice almost about nearly more less fewer least until unless together apart even just suppose \
     assume consider given using like unlike instead rather perhaps maybe two three four five six seven eight nine ten \
-    eleven twelve thirteen fifteen sixteen twenty";
+    eleven twelve thirteen fifteen sixteen twenty exactly failed thus therefore moreover furthermore \
+    additionally similarly likewise normal";
 /// Words that make a phrase incomplete or ambiguous wherever they stand.
 const NEVER_INSIDE: &str = "who which that whose where when because if not it they them this these those he she him we us \
     you your our my their his her its same other following above below such previous next former latter former \
@@ -35,7 +36,9 @@ pub(crate) const GENERIC: &str = "thing things way ways case cases example examp
     rest others everything something anything nothing test tests test-case loop entry entries record records output \
     input implementation implementations library libraries code pointer structure callback caller return second third \
     first new old pair group groups bit bits byte bytes copy range state status mode algorithm operation operations \
-    constant constants flag flags extension extensions module modules source buffer content contents transaction lock";
+    constant constants flag flags extension extensions module modules source buffer content contents transaction lock bug bugs array arrays element elements node nodes leaf \
+    leaves term terms instance instances trigger triggers parent child token tokens slot slots interest procedure \
+    current call calls";
 
 /// Which words of a document are proper names, as far as its own spelling tells.
 #[derive(Debug, Default)]
@@ -133,6 +136,20 @@ impl Vocabulary {
     pub fn is_thing(&self, phrase: &str) -> bool {
         let words: Vec<&str> = phrase.split(' ').collect();
         if words.len() > 7 || phrase.len() > 60 || phrase.contains([',', ';', ':', '"', '“', '”', '?', '!', '|']) {
+            return false;
+        }
+        if !phrase.starts_with(char::is_alphanumeric) || phrase.matches('(').count() != phrase.matches(')').count() {
+            return false;
+        }
+        // `X`, `P3`, `NNN`, `2050`: place-holders and numbers name nothing alone.
+        let placeholder = |w: &str| {
+            w.chars().all(|c| c.is_ascii_digit())
+                || w.len() <= 4 && w.chars().all(|c| c.is_ascii_uppercase())
+                || w.len() <= 2
+        };
+        if let [only] | ["the" | "a" | "an", only] = words[..]
+            && placeholder(only)
+        {
             return false;
         }
         let lower: Vec<String> = words.iter().map(|w| w.to_lowercase()).collect();

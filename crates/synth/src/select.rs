@@ -38,6 +38,7 @@ pub fn select(facts: Vec<Fact>, config: &Config, seed: u64) -> Selection {
     }
     let mut facts = facts;
     facts.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.id.cmp(&b.id)));
+    name_products(&mut facts);
     let facts = clear(facts, &mut selection.drops);
     let mut taken = budget(facts, config, seed, &mut selection.drops);
     let mut order: Vec<(u64, String)> =
@@ -64,6 +65,18 @@ pub fn select(facts: Vec<Fact>, config: &Config, seed: u64) -> Selection {
         selection.facts.push((fact, bank));
     }
     selection
+}
+
+/// `version 3.8.0` is `SQLite version 3.8.0` where the other documents name the product.
+fn name_products(facts: &mut [Fact]) {
+    let mut products: BTreeMap<String, usize> = BTreeMap::new();
+    for (product, _) in facts.iter().filter(|f| f.rule == "release").filter_map(|f| f.subject.split_once(" version ")) {
+        *products.entry(product.to_string()).or_default() += 1;
+    }
+    let Some((product, _)) = products.into_iter().max_by_key(|(_, count)| *count) else { return };
+    for fact in facts.iter_mut().filter(|fact| fact.rule == "release" && fact.subject.starts_with("version ")) {
+        fact.subject = format!("{product} {}", fact.subject);
+    }
 }
 
 fn place(fact: &Fact) -> (&str, u32) {
@@ -132,22 +145,29 @@ fn budget(facts: Vec<Fact>, config: &Config, seed: u64, drops: &mut Vec<Drop>) -
     let mut taken: Vec<Fact> = Vec::new();
     let mut used: HashMap<(FactKind, String), usize> = HashMap::new();
     let mut sentences: HashMap<(String, u32), usize> = HashMap::new();
+    // One sort of fact takes at most a fifth of the budget, while there is anything else.
+    let mut limit = config.facts.div_ceil(5);
     while taken.len() < config.facts && documents.values().any(|pool| !pool.is_empty()) {
+        let before = taken.len();
         for (_, id) in &order {
             let Some(pool) = documents.get_mut(id).filter(|pool| !pool.is_empty()) else { continue };
             if taken.len() == config.facts {
                 break;
             }
+            let sort = |fact: &Fact| used.get(&(fact.kind, fact.rule.clone())).copied().unwrap_or(0);
             let weight = |fact: &Fact| {
-                let kinds = used.get(&(fact.kind, fact.rule.clone())).copied().unwrap_or(0);
                 let sentence = (fact.document.clone(), fact.citation.sentence);
-                kinds + sentences.get(&sentence).copied().unwrap_or(0) * 1000
+                sort(fact) + sentences.get(&sentence).copied().unwrap_or(0) * 1000
             };
-            let best = (0..pool.len()).rev().min_by_key(|index| weight(&pool[*index].1)).unwrap_or(0);
+            let open = (0..pool.len()).rev().filter(|index| sort(&pool[*index].1) < limit);
+            let Some(best) = open.min_by_key(|index| weight(&pool[*index].1)) else { continue };
             let (_, fact) = pool.remove(best);
             *used.entry((fact.kind, fact.rule.clone())).or_default() += 1;
             *sentences.entry((fact.document.clone(), fact.citation.sentence)).or_default() += 1;
             taken.push(fact);
+        }
+        if taken.len() == before {
+            limit = config.facts;
         }
     }
     let left = documents.into_values().flatten();

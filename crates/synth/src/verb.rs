@@ -76,10 +76,11 @@ pub(crate) fn form(word: &str) -> Option<(Form, String)> {
 
 /// Whether a word can stand after `is` as a past participle.
 pub(crate) fn is_participle(word: &str) -> bool {
-    (word.len() > 4 && word.ends_with("ed") && !word.ends_with("eed"))
+    (word.len() >= 4 && word.ends_with("ed") && !word.ends_with("eed"))
         || listed(
             "made built held kept hung cast cut set put sold known found bound worn drawn written given taken sent paid \
-             run laid led lit wound shut born bought brought taught grown rung read dug done driven woven sewn cut",
+             run laid led lit wound shut born bought brought taught grown rung read dug done driven woven sewn proven shown broken seen torn chosen spoken frozen hidden \
+             meant thrown spent",
             word,
         )
 }
@@ -90,7 +91,7 @@ pub(crate) const PREPOSITIONS: &str = "in on at by for from with of to into onto
 
 /// Words that may stand before the verb's object without changing what is said.
 pub(crate) const ADVERBS: &str = "usually normally also always now still then itself generally typically currently \
-    together permanently commonly";
+    together permanently commonly thus therefore";
 
 #[cfg(test)]
 mod tests {

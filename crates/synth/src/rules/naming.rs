@@ -44,7 +44,9 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     }
     let Some(found) = A_CALLED.captures(text) else { return Vec::new() };
     let noun = found[2].trim();
-    if goes_on(text, &found) || text.starts_with("For example") || text.starts_with("Suppose") {
+    if goes_on(text, &found)
+        || ["For example", "Suppose", " would ", "example", " will be "].iter().any(|w| text.contains(w))
+    {
         return Vec::new();
     }
     let subject = format!("the {noun}");

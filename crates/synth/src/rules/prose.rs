@@ -58,6 +58,15 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     }
     let mut found = existence(&words);
     let (lead, words) = lead(&words);
+    if lead.split(' ').any(|w| {
+        listed(
+            "this that these those other above below case example contrast addition fact \
+        particular general theory practice principle",
+            w,
+        )
+    }) {
+        return found;
+    }
     let Some((at, verb)) =
         words.iter().enumerate().skip(1).take(9).find_map(|(at, word)| Some((at, finite(words, at, word)?)))
     else {
@@ -407,7 +416,11 @@ impl Statement<'_> {
             };
             if let Some(length) = rhythm(from) {
                 let active = !self.copula() || !link.is_empty();
-                return if from.len() == length && active && plain(link) && link.last() != Some(&"of") { fact(link, from) } else { None };
+                return if from.len() == length && active && plain(link) && link.last() != Some(&"of") {
+                    fact(link, from)
+                } else {
+                    None
+                };
             }
             let Some((_, length)) = moment(from) else { continue };
             let (answer, tail) = from.split_at(length);
@@ -600,7 +613,7 @@ fn plain(words: &[&str]) -> bool {
 fn noun_phrase(words: &[&str]) -> bool {
     let last = words.last().copied().unwrap_or("");
     let first = words[0];
-    let loose = "called named almost everywhere usually often mostly nearly unknown high low enough too not same zero";
+    let loose = "instead default less fewer second first following last exactly about approximately called named almost everywhere usually often mostly nearly unknown high low enough too not same zero";
     if is_participle(first) || words.iter().any(|w| listed(loose, w)) {
         return false;
     }

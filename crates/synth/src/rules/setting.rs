@@ -18,7 +18,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         ),
         (r"\b([A-Za-z]\w*_\w+),? which defaults to (V)(?:[.,]|$)", "default value"),
         (r"^((?:The |An? )?[\w() -]{3,60}?) (?:defaults? to|has a default value of) (V)(?:[.,]|$)", "default value"),
-        (r"\b(S) \(default(?: value)?:? (V)\)", "default value"),
+        (r"\b([A-Za-z]\w*_\w+) \(default(?: value)?:? (V)\)", "default value"),
         (r"(?:maximum|upper limit) value (?:of|for) (?:the )?(S) is (V)(?:[.,]|$)", "maximum value"),
     ];
     let subject = r"(?:[A-Za-z][\w.-]*)(?: [\w()_.-]+){0,3}?";
@@ -55,7 +55,12 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
         let identifier = subject.contains('_')
             || subject.chars().skip(1).any(char::is_uppercase)
             || subject.starts_with(char::is_uppercase);
-        let subject = if identifier { subject } else { name };
+        let described = subject.contains(' ') && subject.ends_with(char::is_lowercase);
+        let subject = match identifier {
+            true if described => format!("the {subject}"),
+            true => subject,
+            false => name,
+        };
         if solid && context.vocabulary.is_subject(&subject) && words.len() <= 3 {
             return vec![Candidate::new("default", &subject, attribute, value, FactKind::Setting)];
         }

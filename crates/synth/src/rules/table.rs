@@ -99,6 +99,12 @@ fn subject(header: &str, key: &str, context: &Context) -> Option<String> {
     if named || phrase || key.contains('_') || key.ends_with("()") {
         return Some(thing(key, context));
     }
+    if let Some(rank) =
+        key.strip_suffix("th").or(key.strip_suffix("st")).or(key.strip_suffix("nd")).or(key.strip_suffix("rd"))
+        && rank.chars().all(|c| c.is_ascii_digit())
+    {
+        return Some(format!("the {key} {name}"));
+    }
     if header.split(' ').count() > 3 || key.to_lowercase().contains(&name) {
         return (words.len() > 1).then(|| thing(key, context));
     }
