@@ -4,7 +4,7 @@ use record::Response;
 use serde::{Deserialize, Serialize};
 
 use crate::statistics::{Estimate, McNemar, clustered_mean, mcnemar};
-use crate::tally::tally;
+use crate::tally::{contained, tally};
 use crate::{Error, Result, Tally};
 
 /// The items of one document or of one kind.
@@ -31,6 +31,11 @@ pub struct Comparison {
     pub difference: Estimate,
     /// The same of the secondary mark.
     pub secondary: Estimate,
+    /// The same of whether the answer was held somewhere in what was said ([`Tally::contained`]): how
+    /// much of the difference remains when form does not count.
+    pub contained: Estimate,
+    /// Whether all items have choices, so that `secondary` is the other likelihood mark.
+    pub choices: bool,
     /// Items that changed between right and wrong.
     pub changed: McNemar,
     /// By document, in the order of their names.
@@ -54,10 +59,14 @@ pub enum Verdict {
 impl Comparison {
     /// Whether the difference reaches `bar`, a share of 1. A bar of −0.04 asks whether less than 4
     /// points were lost.
+    ///
+    /// Of items with choices both likelihood marks must reach it: a small model's raw mark may stand
+    /// at chance from the start, and what stands at chance has nothing to lose.
     pub fn verdict(&self, bar: f64) -> Verdict {
-        if self.difference.low >= bar {
+        let marks = if self.choices { vec![&self.difference, &self.secondary] } else { vec![&self.difference] };
+        if marks.iter().all(|mark| mark.low >= bar) {
             Verdict::Confirmed
-        } else if self.difference.high < bar {
+        } else if marks.iter().any(|mark| mark.high < bar) {
             Verdict::Refuted
         } else {
             Verdict::Undecided
@@ -86,6 +95,7 @@ pub fn compare(before: &[Response], after: &[Response]) -> Result<Comparison> {
     let too_few = || Error::TooFew { clusters: facts(&pairs) };
     let difference = difference(&pairs, |r| r.score).ok_or_else(too_few)?;
     let secondary = self::difference(&pairs, |r| r.secondary).ok_or_else(too_few)?;
+    let contained = self::difference(&pairs, contained).ok_or_else(too_few)?;
     let is_right = |r: &Response| r.score >= 0.5;
     let gained = pairs.iter().filter(|(b, a)| !is_right(b) && is_right(a)).count();
     let lost = pairs.iter().filter(|(b, a)| is_right(b) && !is_right(a)).count();
@@ -94,6 +104,9 @@ pub fn compare(before: &[Response], after: &[Response]) -> Result<Comparison> {
         after: tally(pairs.iter().map(|pair| pair.1)),
         difference,
         secondary,
+        contained,
+        choices: before.iter().all(|response| !response.choice_logprobs.is_empty() || response.failed.is_some())
+            && before.iter().any(|response| !response.choice_logprobs.is_empty()),
         changed: mcnemar(gained, lost),
         by_document: groups(&pairs, |r| r.document.clone()),
         by_kind: groups(&pairs, |r| format!("{:?}", r.kind).to_lowercase()),
@@ -218,6 +231,31 @@ mod tests {
         assert_eq!(comparison.verdict(comparison.difference.mean), Verdict::Undecided);
         assert_eq!(comparison.verdict(0.99), Verdict::Refuted);
         assert_eq!(compare(&before, &before).expect("compare").verdict(-0.04), Verdict::Undecided);
+    }
+
+    #[test]
+    fn of_choices_both_marks_must_reach_the_bar() {
+        // Raw stands at chance both times; the length-normalised mark falls from 20 to 0 of 40.
+        let sitting = |normalised: fn(usize) -> f64| -> Vec<Response> {
+            let mut all: Vec<_> = (0..40).map(|i| response(i, i, f64::from(u8::from(i % 4 == 0)))).collect();
+            for (i, response) in all.iter_mut().enumerate() {
+                response.secondary = normalised(i);
+                response.choice_logprobs = vec![-1.0, -2.0];
+            }
+            all
+        };
+        let comparison = compare(&sitting(|i| (i % 2) as f64), &sitting(|_| 0.0)).expect("compare");
+        assert!(comparison.choices && comparison.difference.mean == 0.0);
+        assert_eq!(comparison.verdict(-0.1), Verdict::Refuted);
+    }
+
+    #[test]
+    fn a_right_answer_in_a_sentence_counts_as_contained() {
+        let (before, mut after) = sittings();
+        after.iter_mut().filter(|r| r.score < 0.5).for_each(|r| r.text = "It is X, I think.".into());
+        let comparison = compare(&before, &after).expect("compare");
+        assert_eq!((comparison.after.right, comparison.after.contained, comparison.before.contained), (35, 1.0, 0.1));
+        assert!((comparison.contained.mean - 0.9).abs() < 1e-12);
     }
 
     #[test]

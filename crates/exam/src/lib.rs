@@ -26,7 +26,7 @@ pub use compare::{Comparison, Group, Verdict, compare};
 pub use config::Config;
 pub use control::control;
 pub use error::{Error, Result};
-pub use normalise::{abstains, exact_match, normalise, token_f1};
+pub use normalise::{abstains, contains, exact_match, normalise, token_f1};
 pub use overlap::{Overlap, overlap};
 pub use sit::{shown, sit};
 pub use statistics::{Estimate, McNemar, clustered_mean, mcnemar, wilson};

@@ -98,6 +98,16 @@ pub fn exact_match(text: &str, accepted: &[String]) -> bool {
     })
 }
 
+/// Whether an accepted answer stands anywhere in `text`, as whole words of the normal forms: right in
+/// substance, whatever is said around it.
+pub fn contains(text: &str, accepted: &[String]) -> bool {
+    let given = format!(" {} ", normalise(text));
+    accepted.iter().any(|answer| {
+        let wanted = normalise(answer);
+        if wanted.is_empty() { text.contains(answer.trim()) } else { given.contains(&format!(" {wanted} ")) }
+    })
+}
+
 /// Token F1 of `text` against the accepted answer that it fits best, in [0, 1]: 2PR / (P + R) over
 /// the words of the normal forms, counted with repetitions.
 pub fn token_f1(text: &str, accepted: &[String]) -> f64 {
@@ -216,6 +226,15 @@ mod tests {
             assert_eq!(normalise(&once), once, "{text}");
         }
         assert_eq!(normalise("12,345,678 and 1,2345 and 7,000"), "12345678 and 1 2345 and 7000");
+    }
+
+    #[test]
+    fn an_answer_is_found_inside_a_sentence_as_whole_words() {
+        let accepted = ["64 kilograms".to_string(), "64 kg".to_string()];
+        assert!(contains("The bell Old Margit is 64 kilograms.", &accepted));
+        assert!(contains("About 64kg!", &accepted));
+        assert!(!contains("It weighs 164 kilograms", &accepted) && !contains("", &accepted));
+        assert!(contains("use the <> operator", &["<>".into()]) && !contains("use =", &["<>".into()]));
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use record::{Mode, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::contains;
 use crate::statistics::{clustered_mean, wilson};
 
 /// One sitting in numbers. Failures and abstentions are part of `n`.
@@ -29,6 +30,9 @@ pub struct Tally {
     pub high: f64,
     /// Mean of the secondary mark, in [0, 1].
     pub secondary: f64,
+    /// Share of items whose answer holds the canonical one somewhere, in [0, 1]: right in substance,
+    /// whatever the form. For items with choices it is the score.
+    pub contained: f64,
     /// Items whose request failed.
     pub failed: usize,
     /// Items on which the model said nothing, or that it does not know.
@@ -60,6 +64,14 @@ pub fn score(responses: &[Response]) -> Tally {
     tally(responses.iter())
 }
 
+/// 1 if the answer holds the canonical one, or was right; an alias that made it right counts.
+pub(crate) fn contained(response: &Response) -> f64 {
+    if !response.choice_logprobs.is_empty() || response.score >= 0.5 {
+        return response.score;
+    }
+    f64::from(u8::from(contains(&response.text, std::slice::from_ref(&response.expected))))
+}
+
 pub(crate) fn tally<'a>(responses: impl Iterator<Item = &'a Response>) -> Tally {
     let responses: Vec<&Response> = responses.collect();
     let n = responses.len();
@@ -78,6 +90,7 @@ pub(crate) fn tally<'a>(responses: impl Iterator<Item = &'a Response>) -> Tally 
         low,
         high,
         secondary: mean(|r| r.secondary),
+        contained: mean(contained),
         failed: responses.iter().filter(|r| r.failed.is_some()).count(),
         abstained: responses.iter().filter(|r| r.abstained).count(),
     }

@@ -10,12 +10,13 @@ pub struct Config {
     pub b: f64,
     /// Passages for a query.
     pub passages: usize,
-    /// Words of a passage at most, headings included.
+    /// Words of a passage at most, headings included. Few are better for a small model: it loses the
+    /// answer in long passages, and each word costs time.
     pub words: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { k1: 1.2, b: 0.75, passages: 3, words: 100 }
+        Self { k1: 1.2, b: 0.75, passages: 3, words: 40 }
     }
 }

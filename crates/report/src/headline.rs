@@ -68,17 +68,21 @@ pub fn verdict(paper: &Paper) -> (&'static str, String) {
     } else {
         format!("at least {:.0} points gained", 100.0 * bar)
     };
+    // Of choices both marks count; the one with the lower limit is the one that decides.
+    let secondary = &paper.comparison.secondary;
+    let by_byte = paper.comparison.choices && secondary.low < difference.low;
+    let (difference, interval) = if by_byte {
+        (secondary, "95\u{a0}% interval of the mark per byte")
+    } else {
+        (difference, "95\u{a0}% interval")
+    };
     match paper.comparison.verdict(bar) {
-        Verdict::Confirmed => {
-            ("confirmed", format!("{claim}, since the whole 95\u{a0}% interval lies above {}", points(bar)))
-        }
-        Verdict::Refuted => {
-            ("refuted", format!("{claim}, since the whole 95\u{a0}% interval lies below {}", points(bar)))
-        }
+        Verdict::Confirmed => ("confirmed", format!("{claim}, since the whole {interval} lies above {}", points(bar))),
+        Verdict::Refuted => ("refuted", format!("{claim}, since the whole {interval} lies below {}", points(bar))),
         Verdict::Undecided => (
             "undecided",
             format!(
-                "{claim}? The 95\u{a0}% interval spans {}; an exam of this size sees differences from {:.1} points on",
+                "{claim}? The {interval} spans {}; an exam of this size sees differences from {:.1} points on",
                 points(bar),
                 100.0 * difference.detectable
             ),

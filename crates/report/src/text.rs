@@ -1,5 +1,5 @@
 use crate::headline::{certainty, change, headline, verdict};
-use crate::number::{count, duration, plural};
+use crate::number::{count, duration, percent, plural};
 use crate::{Flow, Paper, Report};
 
 /// The report in a dozen plain lines for a terminal. Control characters in names that came from
@@ -11,6 +11,11 @@ pub fn text(report: &Report) -> String {
     }
     for paper in &report.papers {
         lines.push(format!("  {}, {}: {} ({})", paper.title, paper.mode(), change(paper), certainty(paper)));
+        if !paper.comparison.choices {
+            let (before, after) = (&paper.comparison.before, &paper.comparison.after);
+            let (before, after) = (percent(before.contained), percent(after.contained));
+            lines.push(format!("    the accepted answer somewhere in what was said: {before} → {after}"));
+        }
         let (word, reason) = verdict(paper);
         lines.push(format!("    {word}: {reason}{}", left_out(paper)));
     }

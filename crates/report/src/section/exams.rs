@@ -26,6 +26,7 @@ pub(crate) fn exams(report: &Report) -> Markup {
                     }
                     (scale())
                 }
+                (substance(report))
                 h3 { "What that says" }
                 ul.verdicts { @for paper in &report.papers { (line(paper)) } }
                 details { summary { "All figures" } (table(report)) }
@@ -39,6 +40,26 @@ pub(crate) fn exams(report: &Report) -> Markup {
                 h2 { "By document" }
                 p.quiet { (capital(&first.title)) ", " (first.mode()) ". Documents with most questions first." }
                 (groups(&first.comparison.by_document, "documents", |id| title(report, id)))
+            }
+        }
+    }
+}
+
+/// How much of the differences is form: an untouched model answers in sentences.
+fn substance(report: &Report) -> Markup {
+    let papers: Vec<&Paper> = report.papers.iter().filter(|paper| !paper.comparison.choices).collect();
+    html! {
+        @if !papers.is_empty() {
+            p {
+                "An answer is right only if it is the accepted one and nothing else, and a model that answers in whole \
+                 sentences gets none of them. Counting every answer that holds the accepted one somewhere: "
+                @for (index, paper) in papers.iter().enumerate() {
+                    @if index > 0 { "; " }
+                    (paper.title) ", " (paper.mode()) " " (percent(paper.comparison.before.contained)) " → "
+                    b { (percent(paper.comparison.after.contained)) } " (" (points(paper.comparison.contained.mean))
+                    " points, standard error " (format!("{:.1}", 100.0 * paper.comparison.contained.standard_error)) ")"
+                }
+                "."
             }
         }
     }
@@ -111,6 +132,7 @@ fn table(report: &Report) -> Markup {
             td { (count(tally.right as u64)) " of " (count(tally.n as u64)) }
             td { (percent(tally.score)) }
             td { (percent(tally.secondary)) }
+            td { (percent(tally.contained)) }
             td { (tally.abstained) }
             td { (tally.failed) }
         }
@@ -123,7 +145,7 @@ fn table(report: &Report) -> Markup {
                 table {
                     thead { tr {
                         th scope="col" { "sitting" } th scope="col" { "right" } th scope="col" { "score" }
-                        th scope="col" { "second mark" } th scope="col" { "no answer" } th scope="col" { "failed" }
+                        th scope="col" { "second mark" } th scope="col" { "held" } th scope="col" { "no answer" } th scope="col" { "failed" }
                     } }
                     tbody {
                         tr { th scope="row" { "before" } (cells(&paper.comparison.before)) }
@@ -142,7 +164,8 @@ fn table(report: &Report) -> Markup {
         p.small {
             "The score of an answered question is 1 if the answer equals an accepted one after normalising, and its \
              second mark is the token F1; the score of a question with choices is 1 if the right choice has the \
-             highest likelihood, and its second mark uses the likelihood per byte. Differences are paired by \
+             highest likelihood, and its second mark uses the likelihood per byte. Held: the answer holds the accepted \
+             one somewhere. Of questions with choices both marks must reach the bar. Differences are paired by \
              question; their standard errors are clustered by fact, with t intervals. Intervals of single sittings \
              are Wilson's, with as many trials as there are facts."
         }

@@ -45,7 +45,7 @@ fn the_headline_and_every_figure_carry_their_denominators() {
     ] {
         assert!(said.contains(part), "{part}");
     }
-    assert!(said.lines().count() <= 18);
+    assert!(said.lines().count() <= 20);
     assert!(!said.contains('\u{a0}'));
     assert!(!said.contains("does not add up"));
 }

@@ -36,13 +36,14 @@ fn item(index: usize) -> Item {
     }
 }
 
-fn sitting(items: &[Item], model: &str, mode: Mode, right: impl Fn(usize) -> bool) -> Vec<Response> {
+fn sitting(items: &[Item], model: &str, mode: Mode, choices: bool, right: impl Fn(usize) -> bool) -> Vec<Response> {
     let answer = |(index, item): (usize, &Item)| {
         let (right, failed, silent) = (right(index), index == 11 && model == "before", index % 40 == 17);
         let text = match (right, failed || silent, index % 3) {
             (true, ..) => item.answers[0].clone(),
             (false, true, _) => String::new(),
             (false, false, 0) => HOSTILE.into(),
+            (false, false, 1) if mode == Mode::Open => format!("The pump takes {}.", item.answers[0]),
             (false, false, _) => "The pump holds a large quantity of water.".into(),
         };
         Response {
@@ -57,7 +58,7 @@ fn sitting(items: &[Item], model: &str, mode: Mode, right: impl Fn(usize) -> boo
             text,
             score: f64::from(u8::from(right)),
             secondary: if right { 1.0 } else { 0.1 },
-            choice_logprobs: Vec::new(),
+            choice_logprobs: if choices { vec![-1.5, -2.5] } else { Vec::new() },
             abstained: !right && silent,
             failed: (failed && !right).then(|| "engine: stopped".into()),
             usage: Usage { prefill: 20, cached: 12, decode: 6 },
@@ -103,7 +104,9 @@ fn cost(stage: &str, seconds: f64, prefill: u64, cached: u64, decode: u64) -> Co
 pub fn report() -> Report {
     let items: Vec<Item> = (0..160).map(item).collect();
     let papers = PAPERS.iter().map(|(title, bar, mode, before, after)| {
-        let (before, after) = (sitting(&items, "before", *mode, before), sitting(&items, "after", *mode, after));
+        let choices = *title == "general knowledge";
+        let [before, after] =
+            [("before", before), ("after", after)].map(|(label, right)| sitting(&items, label, *mode, choices, right));
         Paper::new(*title, *bar, &items, &before, &after).expect("one bank")
     });
     let documents = DOCUMENTS.iter().enumerate().map(|(index, (id, title))| DocumentLine {
