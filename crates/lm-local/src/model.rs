@@ -29,10 +29,16 @@ struct Inner {
     weight_bytes: usize,
     counters: Arc<Counters>,
     pages: usize,
-    /// Name → number and weights; numbers are never used twice.
-    adapters: Mutex<(u64, HashMap<String, (u64, Arc<Loaded>)>)>,
+    adapters: Mutex<Adapters>,
     commands: Mutex<Option<Sender<Command>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Adapters by name, each with a number that is never used twice.
+#[derive(Default)]
+struct Adapters {
+    last: u64,
+    known: HashMap<String, (u64, Arc<Loaded>)>,
 }
 
 /// What the engine has done and holds, for tests and reports.
@@ -91,7 +97,7 @@ impl LocalModel {
                 weight_bytes,
                 counters,
                 pages,
-                adapters: Mutex::new((0, HashMap::new())),
+                adapters: Mutex::default(),
                 commands: Mutex::new(Some(commands)),
                 thread: Mutex::new(Some(thread)),
             }),
@@ -105,16 +111,16 @@ impl LocalModel {
         self.send(Command::Prepare(loaded.clone()))?;
         let old = {
             let mut adapters = lock(&self.inner.adapters);
-            adapters.0 += 1;
-            let number = adapters.0;
-            adapters.1.insert(name.into(), (number, loaded))
+            adapters.last += 1;
+            let number = adapters.last;
+            adapters.known.insert(name.into(), (number, loaded))
         };
         old.map_or(Ok(()), |(number, _)| self.send(Command::Forget(number)))
     }
 
     /// Forgets an adapter; returns whether there was one. Requests under way go on.
     pub fn remove_adapter(&self, name: &str) -> Result<bool> {
-        let old = lock(&self.inner.adapters).1.remove(name);
+        let old = lock(&self.inner.adapters).known.remove(name);
         match old {
             None => Ok(false),
             Some((number, _)) => self.send(Command::Forget(number)).map(|()| true),
@@ -199,7 +205,7 @@ impl LocalModel {
         let (adapter, loaded) = match adapter {
             None => (0, None),
             Some(name) => {
-                let known = lock(&self.inner.adapters).1.get(name).cloned();
+                let known = lock(&self.inner.adapters).known.get(name).cloned();
                 let Some((number, loaded)) = known else {
                     return Err(lm::Error::Adapter { model: self.inner.name.clone(), adapter: name.into() });
                 };

@@ -67,7 +67,7 @@ impl Planner<'_> {
         let first = branch.segments.partition_point(|s| ((s.start + s.len) as usize) <= branch.cursor);
         'path: for node in &branch.nodes[first..] {
             let (start, tokens, filled, page) = self.tree.span(*node);
-            for offset in branch.cursor.saturating_sub(start)..tokens.len() {
+            for (offset, token) in tokens.iter().enumerate().skip(branch.cursor.saturating_sub(start)) {
                 let position = start + offset;
                 let wanted = position >= branch.wanted;
                 let present = offset < filled;
@@ -87,7 +87,7 @@ impl Planner<'_> {
                             adapter = Some(loaded(branch).map(|loaded| self.adapter(loaded)));
                         }
                         self.plan.batch.rows.push(Row {
-                            token: tokens[offset],
+                            token: *token,
                             position: position as u32,
                             path,
                             page: (!present).then_some(page),

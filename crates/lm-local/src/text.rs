@@ -28,7 +28,10 @@ impl Text {
         let from = self.text.len();
         self.text.push_str(piece);
         let found = self.stops.iter().filter_map(|stop| {
-            let from = self.text.floor_char_boundary(from.saturating_sub(stop.len()));
+            let mut from = from.saturating_sub(stop.len());
+            while !self.text.is_char_boundary(from) {
+                from -= 1;
+            }
             self.text[from..].find(stop.as_str()).map(|at| from + at)
         });
         if let Some(at) = found.min() {

@@ -147,10 +147,7 @@ pub(super) unsafe fn keep<I: Isa>(task: &Attention<'_>, span: std::ops::Range<us
             let from = task.qkv.slice(r * task.stride..(r + 1) * task.stride);
             for head in 0..task.kv_heads {
                 let block = task.block(page, head);
-                let norm = match task.norms {
-                    Some((_, weight, eps)) => Some((weight, eps)),
-                    None => None,
-                };
+                let norm = task.norms.map(|(_, weight, eps)| (weight, eps));
                 let (cos, sin) = (&task.cos[angle..angle + dim / 2], &task.sin[angle..angle + dim / 2]);
                 rotate(&from[task.keys + head * dim..][..dim], &mut key[..dim], norm, cos, sin, 1.0);
                 let value = &from[task.values + head * dim..][..dim];

@@ -1,5 +1,8 @@
 //! Zen 4 and later, Ice Lake and later: 512-bit registers and `vpdpbusd`.
 
+// Constant counts over several arrays at once; the compiler turns them into registers.
+#![allow(clippy::needless_range_loop)]
+
 use std::arch::x86_64::*;
 
 use super::activations::Block;
