@@ -8,7 +8,8 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Addresses that serve the same model, e.g. `http://127.0.0.1:8080` or `https://host/v1`.
+    /// Addresses that serve the same model, e.g. `http://127.0.0.1:8080` or `https://host/v1`; a
+    /// fragment, as in `https://host/v1#qwen`, names the model.
     pub addresses: Vec<String>,
     /// Name of the model at the server; none takes the first one that the server lists.
     pub model: Option<String>,
@@ -116,11 +117,25 @@ impl Config {
     /// Settings for one address with all else as it comes. A fragment names the model:
     /// `http://127.0.0.1:8080#qwen`.
     pub fn for_address(address: &str) -> Self {
-        let (address, model) = match address.split_once('#') {
-            Some((address, model)) => (address, Some(model).filter(|model| !model.is_empty())),
-            None => (address, None),
-        };
-        Self { addresses: vec![address.into()], model: model.map(Into::into), ..Self::default() }
+        Self { addresses: vec![address.into()], ..Self::default() }
+    }
+
+    /// Takes the model's name out of the addresses' fragments; two different names are an error.
+    pub(crate) fn resolve(mut self) -> Result<Self> {
+        for address in &mut self.addresses {
+            let Some((base, model)) = address.split_once('#') else { continue };
+            let (base, model) = (base.to_string(), model.to_string());
+            *address = base;
+            match &self.model {
+                _ if model.is_empty() => {}
+                Some(known) if *known != model => {
+                    let problem = format!("names {known:?} and {model:?}; all addresses must serve one model");
+                    return Err(Error::Setting { field: "model", problem });
+                }
+                _ => self.model = Some(model),
+            }
+        }
+        Ok(self)
     }
 
     /// Checks every field's range.
@@ -155,10 +170,16 @@ mod tests {
 
     #[test]
     fn the_fragment_names_the_model_and_unknown_settings_are_refused() {
-        let config = Config::for_address("http://127.0.0.1:1#qwen");
+        let named = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(ToString::to_string).collect();
+            Config { addresses, ..Config::default() }.resolve()
+        };
+        let config = Config::for_address("http://127.0.0.1:1#qwen").resolve().expect("named");
         assert_eq!((config.addresses[0].as_str(), config.model.as_deref()), ("http://127.0.0.1:1", Some("qwen")));
         config.validate().expect("valid");
-        let none = Config::for_address("http://127.0.0.1:1#");
+        assert_eq!(named(&["http://a#m", "http://b", "http://c#m"]).expect("one").model.as_deref(), Some("m"));
+        assert!(matches!(named(&["http://a#m", "http://b#n"]), Err(Error::Setting { field: "model", .. })));
+        let none = named(&["http://127.0.0.1:1#"]).expect("none");
         assert_eq!(none.model, None);
         assert!(serde_json::from_str::<Config>("{\"adresses\":[]}").is_err());
         let usd = Config { budget: Budget { usd: Some(1.0), tokens: None }, ..none.clone() };

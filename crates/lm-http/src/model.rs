@@ -35,6 +35,7 @@ impl HttpModel {
         config: Config,
         environment: impl Fn(&str) -> Option<String>,
     ) -> crate::Result<Self> {
+        let config = config.resolve()?;
         config.validate()?;
         let key = Key::read(&config, environment)?;
         let exchange = Exchange::new(&config, key)?;
