@@ -25,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokens = |row: usize| -> Vec<u32> {
         let vocab = base.architecture.vocab as u64;
         (0..length as u64 + 1)
-            .map(|t| (((row as u64 * 7919 + t) * 2_654_435_761 >> 7) % vocab.min(5000)) as u32)
+            .map(|t| (((row as u64 * 7919 + t) * 2_654_435_761) >> 7) % vocab.min(5000))
+            .map(|t| t as u32)
             .collect()
     };
     if let Some(folder) = named("--export").map(PathBuf::from) {

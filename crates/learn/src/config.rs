@@ -168,10 +168,10 @@ mod tests {
     #[test]
     fn bad_settings_are_named() {
         let bad = SftConfig { warmup: f64::NAN, ..SftConfig::default() };
-        assert!(bad.validate().unwrap_err().to_string().contains("warmup"));
+        assert!(bad.validate().expect_err("must fail").to_string().contains("warmup"));
         assert!(SftConfig::default().validate().is_ok());
         assert!(serde_json::from_str::<SftConfig>(r#"{"rang": 3}"#).is_err());
-        let read: SftConfig = serde_json::from_str(r#"{"targets": ["q", "v"], "rank": 4}"#).unwrap();
+        let read: SftConfig = serde_json::from_str(r#"{"targets": ["q", "v"], "rank": 4}"#).expect("works");
         assert_eq!((read.rank, read.targets.len(), read.epochs), (4, 2, 5));
     }
 }

@@ -85,3 +85,45 @@ pub fn inspect(samples: &[Sample], tokenizer: &Tokenizer) -> Result<Vec<Vec<Insp
     };
     samples.iter().map(view).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use record::Message;
+    use weights::{Architecture, Checkpoint};
+
+    fn sample(messages: Vec<Message>) -> Sample {
+        let (fact, document, wording) = (String::new(), String::new(), String::new());
+        Sample { id: "a".into(), fact, document, messages, wording, citations: Vec::new() }
+    }
+
+    #[test]
+    fn only_the_answer_and_the_end_of_its_turn_are_learned() {
+        let tokenizer = Checkpoint::random(Architecture::tiny(), 1).expect("base").tokenizer;
+        // What looks like a control token in a message is text.
+        let asked = vec![Message::system("Be brief."), Message::user("Why?<|im_end|>")];
+        let said = Message::assistant("Since<|im_end|> so.");
+        let sample = sample([asked.clone(), vec![said]].concat());
+        let tokens = &inspect(&[sample], &tokenizer).expect("view")[0];
+        let text =
+            |learned: bool| tokens.iter().filter(|t| t.learned == learned).map(|t| &*t.piece).collect::<String>();
+        assert_eq!(text(true), "Since<|im_end|> so.<|im_end|>");
+        assert!(text(false).ends_with("Why?<|im_end|><|im_end|>\n<|im_start|>assistant\n"), "{}", text(false));
+        let ends = tokens.iter().filter(|t| t.token == tokenizer.eos[0]).count();
+        assert_eq!(ends, 3, "one for each turn, none from the text");
+        let prompt: Vec<u32> = tokens.iter().filter(|t| !t.learned).map(|t| t.token).collect();
+        assert_eq!(prompt, tokenizer.render_chat(&asked).expect("prompt"), "the exam's prompt");
+    }
+
+    #[test]
+    fn a_sample_without_question_or_answer_is_refused_by_name() {
+        let tokenizer = Checkpoint::random(Architecture::tiny(), 1).expect("base").tokenizer;
+        let asked = Message::user("Why?");
+        let bad =
+            [vec![], vec![asked.clone()], vec![Message::assistant("So.")], vec![asked.clone(), Message::assistant("")]];
+        for messages in bad {
+            let error = Example::new(&sample(messages), &tokenizer).expect_err("must fail").to_string();
+            assert!(error.starts_with("sample a: "), "{error}");
+        }
+    }
+}

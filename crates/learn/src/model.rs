@@ -348,10 +348,10 @@ mod tests {
     }
 
     fn model(architecture: Architecture, rank: usize) -> (Model, Vec<f32>) {
-        let base = Checkpoint::random(architecture, 3).unwrap();
+        let base = Checkpoint::random(architecture, 3).expect("works");
         let layout = Layout::new(&base.architecture, rank, 2.0 * rank as f32, Projection::ALL.into());
         let parameters = check::noise(5, layout.length).iter().map(|x| x * 0.2).collect();
-        (Model::new(&base, layout, 100, 2).unwrap(), parameters)
+        (Model::new(&base, layout, 100, 2).expect("works"), parameters)
     }
 
     fn examples() -> Vec<Example> {
@@ -428,12 +428,12 @@ mod tests {
 
     #[test]
     fn threads_do_not_change_a_bit() {
-        let base = Checkpoint::random(Architecture::tiny(), 3).unwrap();
+        let base = Checkpoint::random(Architecture::tiny(), 3).expect("works");
         let run = |threads| {
             let layout = Layout::new(&base.architecture, 4, 8.0, Projection::ALL.into());
             let parameters: Vec<f32> = check::noise(5, layout.length).iter().map(|x| x * 0.2).collect();
-            let model = Model::new(&base, layout, 256, threads).unwrap();
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let model = Model::new(&base, layout, 256, threads).expect("works");
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("works");
             pool.install(|| {
                 let tokens: Vec<u32> = (0..200).map(|t| t * 13 % 320).collect();
                 let mut gradient = vec![0.0; parameters.len()];

@@ -77,7 +77,7 @@ impl Row {
     /// Sequences without targets behind what they have in common; the last token of each is its own.
     pub fn prompts(sequences: &[&[u32]]) -> Self {
         let shared = shared(sequences.iter().map(|s| (*s, s.len())));
-        let mut row = Self::behind(&sequences.first().map_or(&[][..], |s| &s[..shared]));
+        let mut row = Self::behind(sequences.first().map_or(&[], |s| &s[..shared]));
         sequences.iter().for_each(|tokens| row.append(tokens));
         row
     }

@@ -331,7 +331,7 @@ mod tests {
     use weights::Architecture;
 
     fn base() -> Checkpoint {
-        Checkpoint::random(Architecture::tiny(), 7).unwrap()
+        Checkpoint::random(Architecture::tiny(), 7).expect("works")
     }
 
     fn samples(count: usize) -> Vec<Sample> {
@@ -354,12 +354,12 @@ mod tests {
     }
 
     fn run(folder: &Path, config: &SftConfig, progress: &mut dyn FnMut(&TrainStep) -> ControlFlow<()>) -> Trained {
-        sft(&base(), &samples(16), &samples(3), config, folder, progress).unwrap()
+        sft(&base(), &samples(16), &samples(3), config, folder, progress).expect("works")
     }
 
     #[test]
     fn learns_and_measures() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("works");
         let config = SftConfig { epochs: 40, ..config() };
         let trained = run(folder.path(), &config, &mut |_| ControlFlow::Continue(()));
         let (first, last) = (&trained.curve[0], &trained.curve[trained.curve.len() - 1]);
@@ -367,16 +367,16 @@ mod tests {
         assert!(last.loss < first.loss / 3.0, "{} -> {}", first.loss, last.loss);
         assert_eq!(trained.curve.iter().filter(|s| s.validation_loss.is_some()).count(), 40);
         // The validation samples are among the training samples here, and the adapter is the best one.
-        let measured = evaluate(&base(), Some(&trained.adapter), &samples(3), &config).unwrap();
-        assert!((measured - trained.validation_loss.unwrap()).abs() < 1e-6);
-        let before = evaluate(&base(), None, &samples(3), &config).unwrap();
+        let measured = evaluate(&base(), Some(&trained.adapter), &samples(3), &config).expect("works");
+        assert!((measured - trained.validation_loss.expect("works")).abs() < 1e-6);
+        let before = evaluate(&base(), None, &samples(3), &config).expect("works");
         assert!(measured < before / 3.0, "{before} -> {measured}");
     }
 
     #[test]
     fn an_interrupted_training_ends_with_the_same_bytes() {
         let config = SftConfig { checkpoint_every: 5, ..config() };
-        let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (whole, broken) = (tempfile::tempdir().expect("works"), tempfile::tempdir().expect("works"));
         let undisturbed = run(whole.path(), &config, &mut |_| ControlFlow::Continue(()));
         assert_eq!(undisturbed.curve.len(), 20);
         // A panic after step 11 stands for a kill: what came after the state of step 10 is lost.
@@ -396,7 +396,7 @@ mod tests {
         let resumed =
             run(broken.path(), &SftConfig { threads: 3, ..config.clone() }, &mut |_| ControlFlow::Continue(()));
         assert!(resumed == undisturbed);
-        let bytes = |folder: &Path| std::fs::read(crate::state::path(folder)).unwrap();
+        let bytes = |folder: &Path| std::fs::read(crate::state::path(folder)).expect("works");
         assert!(bytes(whole.path()) == bytes(broken.path()));
         // A finished training is not done again.
         let again = run(broken.path(), &config, &mut |_| panic!("no step is left"));
@@ -405,31 +405,36 @@ mod tests {
 
     #[test]
     fn a_folder_of_another_training_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("works");
         let go = |samples: &[Sample], config: &SftConfig| {
             sft(&base(), samples, &[], config, folder.path(), &mut |_| ControlFlow::Break(()))
         };
-        go(&samples(8), &config()).unwrap();
-        let other = go(&samples(7), &config()).unwrap_err().to_string();
+        go(&samples(8), &config()).expect("works");
+        let other = go(&samples(7), &config()).expect_err("must fail").to_string();
         assert!(other.contains("other samples"), "{other}");
-        assert!(go(&samples(8), &SftConfig { rank: 5, ..config() }).unwrap_err().to_string().contains("settings"));
+        assert!(
+            go(&samples(8), &SftConfig { rank: 5, ..config() })
+                .expect_err("must fail")
+                .to_string()
+                .contains("settings")
+        );
         let state = crate::state::path(folder.path());
-        let half = std::fs::read(&state).unwrap();
-        std::fs::write(&state, &half[..half.len() / 2]).unwrap();
-        assert!(matches!(go(&samples(8), &config()).unwrap_err(), Error::State { .. }));
+        let half = std::fs::read(&state).expect("works");
+        std::fs::write(&state, &half[..half.len() / 2]).expect("works");
+        assert!(matches!(go(&samples(8), &config()).expect_err("must fail"), Error::State { .. }));
     }
 
     #[test]
     fn budgets_stop_before_they_are_exceeded() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("works");
         let all = run(folder.path(), &config(), &mut |_| ControlFlow::Continue(()));
         let limit = all.curve[6].tokens + 1;
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("works");
         let cut =
             run(folder.path(), &SftConfig { max_tokens: Some(limit), ..config() }, &mut |_| ControlFlow::Continue(()));
         assert_eq!((cut.stop, cut.curve.len()), (Stop::Tokens, 7));
         assert!(cut.curve[6].learning_rate < 0.3 * config().learning_rate, "the schedule ends with the budget");
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("works");
         let quick = SftConfig { max_seconds: Some(1e-9), ..config() };
         let stopped = run(folder.path(), &quick, &mut |_| ControlFlow::Continue(()));
         assert_eq!((stopped.stop, stopped.curve.len()), (Stop::Seconds, 1));
@@ -437,26 +442,26 @@ mod tests {
 
     #[test]
     fn patience_stops_and_the_best_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("works");
         // Validation answers contradict the training answers, so their loss must rise in the end.
         let mut wrong = samples(3);
         wrong.iter_mut().for_each(|s| s.messages[1].content = "zzzz".into());
         let config = SftConfig { epochs: 60, patience: 3, validation_every: 2, ..config() };
-        let trained =
-            sft(&base(), &samples(16), &wrong, &config, folder.path(), &mut |_| ControlFlow::Continue(())).unwrap();
+        let trained = sft(&base(), &samples(16), &wrong, &config, folder.path(), &mut |_| ControlFlow::Continue(()))
+            .expect("works");
         assert_eq!(trained.stop, Stop::Patience);
         let losses: Vec<f64> = trained.curve.iter().filter_map(|s| s.validation_loss).collect();
         let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
         assert!(trained.validation_loss == Some(lowest) && losses[losses.len() - 1] > lowest);
-        assert!((evaluate(&base(), Some(&trained.adapter), &wrong, &config).unwrap() - lowest).abs() < 1e-6);
+        assert!((evaluate(&base(), Some(&trained.adapter), &wrong, &config).expect("works") - lowest).abs() < 1e-6);
     }
 
     #[test]
     fn a_loss_that_is_not_finite_names_step_and_samples() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("works");
         let wild = SftConfig { learning_rate: 1.0, alpha: 1e30, warmup: 0.0, ..config() };
-        let error =
-            sft(&base(), &samples(4), &[], &wild, folder.path(), &mut |_| ControlFlow::Continue(())).unwrap_err();
+        let error = sft(&base(), &samples(4), &[], &wild, folder.path(), &mut |_| ControlFlow::Continue(()))
+            .expect_err("must fail");
         let Error::NotFinite { samples, .. } = &error else { panic!("{error}") };
         assert_eq!(samples.len(), 4);
         assert!(error.to_string().contains("s1"), "{error}");
@@ -464,14 +469,14 @@ mod tests {
 
     #[test]
     fn long_samples_are_refused_by_name_or_cut_when_asked() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("works");
         let mut long = samples(2);
         long[1].messages[1].content = "on and on ".repeat(40);
         let go = |truncate| {
             let config = SftConfig { truncate, epochs: 1, ..config() };
             sft(&base(), &long, &[], &config, folder.path(), &mut |_| ControlFlow::Continue(()))
         };
-        assert!(go(false).unwrap_err().to_string().contains("sample s1"));
-        assert_eq!(go(true).unwrap().stop, Stop::Finished);
+        assert!(go(false).expect_err("must fail").to_string().contains("sample s1"));
+        assert_eq!(go(true).expect("works").stop, Stop::Finished);
     }
 }

@@ -121,28 +121,43 @@ fn softmax(scores: &mut [f32], keys: usize, group: usize, seen: usize, mut log_s
     }
 }
 
-/// q Kᵀ / √d, or do Vᵀ with `scale` 1, of a block: rows × keys, prefix first.
-fn scores(to: &mut [f32], scale: f32, left: View<'_>, rows: usize, keys: &[f32], at: usize, dim: usize, piece: &Piece) {
-    let (own, stride) = (piece.own(), piece.keys());
-    let range = |r: Range<usize>| &keys[(at + r.start) * dim..(at + r.end) * dim];
-    if piece.prefix > 0 {
-        let k = View::new(range(0..piece.prefix), piece.prefix, dim).transposed();
-        multiply(ViewMut::strided(to, rows, piece.prefix, stride), Store::Set, scale, left, k, 1);
-    }
-    let k = View::new(range(own.clone()), own.len(), dim).transposed();
-    multiply(ViewMut::strided(&mut to[piece.prefix..], rows, own.len(), stride), Store::Set, scale, left, k, 1);
+/// The keys or values of one head.
+#[derive(Clone, Copy)]
+struct Side<'a> {
+    rows: &'a [f32],
+    dim: usize,
 }
 
-/// P V, or dS K: rows × dim.
-fn mix(to: &mut [f32], weights: &[f32], rows: usize, values: &[f32], at: usize, dim: usize, piece: &Piece) {
-    let (own, stride) = (piece.own(), piece.keys());
-    let range = |r: Range<usize>| &values[(at + r.start) * dim..(at + r.end) * dim];
-    let p = View::strided(&weights[piece.prefix..], rows, own.len(), stride);
-    multiply(ViewMut::new(to, rows, dim), Store::Set, 1.0, p, View::new(range(own.clone()), own.len(), dim), 1);
-    if piece.prefix > 0 {
-        let p = View::strided(weights, rows, piece.prefix, stride);
-        let v = View::new(range(0..piece.prefix), piece.prefix, dim);
-        multiply(ViewMut::new(to, rows, dim), Store::Add, 1.0, p, v, 1);
+impl<'a> Side<'a> {
+    fn of(all: &'a [f32], head: usize, capacity: usize, dim: usize) -> Self {
+        Self { rows: &all[head * capacity * dim..(head + 1) * capacity * dim], dim }
+    }
+
+    fn view(self, range: Range<usize>) -> View<'a> {
+        View::new(&self.rows[range.start * self.dim..range.end * self.dim], range.len(), self.dim)
+    }
+
+    /// scale · left · sideᵀ over the keys of a piece: q Kᵀ / √d, or do Vᵀ. Writes `rows` × keys, prefix
+    /// first.
+    fn scores(self, to: &mut [f32], scale: f32, left: View<'_>, rows: usize, piece: &Piece) {
+        let (own, stride) = (piece.own(), piece.keys());
+        if piece.prefix > 0 {
+            let part = ViewMut::strided(to, rows, piece.prefix, stride);
+            multiply(part, Store::Set, scale, left, self.view(0..piece.prefix).transposed(), 1);
+        }
+        let part = ViewMut::strided(&mut to[piece.prefix..], rows, own.len(), stride);
+        multiply(part, Store::Set, scale, left, self.view(own).transposed(), 1);
+    }
+
+    /// weights · side over the keys of a piece: P V, or dS K. Writes `rows` × dim.
+    fn mix(self, to: &mut [f32], weights: &[f32], rows: usize, piece: &Piece) {
+        let (own, stride) = (piece.own(), piece.keys());
+        let part = View::strided(&weights[piece.prefix..], rows, own.len(), stride);
+        multiply(ViewMut::new(to, rows, self.dim), Store::Set, 1.0, part, self.view(own), 1);
+        if piece.prefix > 0 {
+            let part = View::strided(weights, rows, piece.prefix, stride);
+            multiply(ViewMut::new(to, rows, self.dim), Store::Add, 1.0, part, self.view(0..piece.prefix), 1);
+        }
     }
 }
 
@@ -167,13 +182,13 @@ pub fn forward(x: &ByHead, segments: &Segments, heads: Heads, out: &mut [f32], l
             for head in 0..kv {
                 let at = head * x.capacity;
                 let q = View::new(&x.q[(at + piece.queries.start) * group * dim..], rows, dim);
-                scores(p, scale, q, rows, &x.k, at, dim, &piece);
+                Side::of(&x.k, head, x.capacity, dim).scores(p, scale, q, rows, &piece);
                 wide(|| {
                     softmax(p, keys, group, seen, |r, log_sum| {
                         log_sums[r / group * all + head * group + r % group] = log_sum;
                     });
                 });
-                mix(o, p, rows, &x.v, at, dim, &piece);
+                Side::of(&x.v, head, x.capacity, dim).mix(o, p, rows, &piece);
                 for (o, out) in o.chunks_exact(group * dim).zip(out.chunks_exact_mut(width)) {
                     out[head * group * dim..][..group * dim].copy_from_slice(o);
                 }
@@ -265,6 +280,7 @@ impl Task<'_> {
         let (rows, keys, at) = (piece.queries.len() * group, piece.keys(), self.head * kept.x.capacity);
         let scale = 1.0 / (dim as f32).sqrt();
         let seen = piece.prefix + piece.queries.start - piece.from + 1;
+        let [keys_of, values_of] = [&kept.x.k, &kept.x.v].map(|all| Side::of(all, self.head, kept.x.capacity, dim));
         let q = View::new(&kept.x.q[(at + piece.queries.start) * group * dim..], rows, dim);
         with_scratch([rows * keys, rows * keys, rows * dim, rows], |[p, ds, d_out, projected]| {
             for (i, token) in piece.queries.clone().enumerate() {
@@ -279,8 +295,8 @@ impl Task<'_> {
                 });
             }
             let d = View::new(d_out, rows, dim);
-            scores(p, scale, q, rows, &kept.x.k, at, dim, piece);
-            scores(ds, 1.0, d, rows, &kept.x.v, at, dim, piece);
+            keys_of.scores(p, scale, q, rows, piece);
+            values_of.scores(ds, 1.0, d, rows, piece);
             wide(|| {
                 for (r, (p, ds)) in p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).enumerate() {
                     let token = piece.queries.start + r / group;
@@ -295,7 +311,7 @@ impl Task<'_> {
                 }
             });
             let first = (piece.queries.start - self.first) * group * dim;
-            mix(&mut self.dq[first..][..rows * dim], ds, rows, &kept.x.k, at, dim, piece);
+            keys_of.mix(&mut self.dq[first..][..rows * dim], ds, rows, piece);
             let own = piece.own();
             let own_rows = (own.start - self.first) * dim..(own.end - self.first) * dim;
             let columns = |of: &[f32], to: &mut [f32], right: View<'_>, skip: usize, count: usize| {
@@ -389,7 +405,7 @@ mod tests {
         let x = random(3, 46);
         let d_out = check::noise(5, segments().tokens() * HEADS.queries());
         let run = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("works");
             let (out, dx) = pool.install(|| both(&x, &d_out));
             (out, dx.q, dx.k, dx.v)
         };

@@ -186,7 +186,7 @@ mod tests {
             };
             let (mut y, mut u, mut e) = (vec![0.0; tokens * outputs], vec![0.0; tokens * 8], vec![0.0; tokens * 8]);
             let (mut dx, mut gradient) = (vec![0.0; x.len()], vec![0.0; parameters.len()]);
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("works");
             pool.install(|| {
                 linear.forward(&x, Store::Set, &mut y, &mut u);
                 linear.backward(&dy, &u, &mut e, Some((Store::Set, &mut dx)), &mut gradient);

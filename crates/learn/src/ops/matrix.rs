@@ -1,3 +1,5 @@
+//! Matrix views over slices, and their product by the `gemm` crate: the only place that calls it.
+
 use gemm::Parallelism;
 
 /// A read-only matrix over a slice: element (i, j) is `data[i * row_stride + j * column_stride]`.

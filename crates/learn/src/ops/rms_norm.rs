@@ -115,9 +115,9 @@ impl HeadNorms<'_> {
             .into_par_iter()
             .for_each(|(row, raw, inverse)| {
                 raw.copy_from_slice(&row[..heads * dim]);
-                for head in 0..heads {
+                for (head, inverse) in inverse.iter_mut().enumerate() {
                     let at = head * dim..(head + 1) * dim;
-                    inverse[head] = normalise(&raw[at.clone()], self.gain(head), epsilon, &mut row[at]);
+                    *inverse = normalise(&raw[at.clone()], self.gain(head), epsilon, &mut row[at]);
                 }
             });
     }
@@ -129,10 +129,10 @@ impl HeadNorms<'_> {
             .into_par_iter()
             .for_each(|(row, raw, inverse)| {
                 let mut gradient = vec![0f32; dim];
-                for head in 0..heads {
+                for (head, &inverse) in inverse.iter().enumerate() {
                     let at = head * dim..(head + 1) * dim;
                     gradient.copy_from_slice(&row[at.clone()]);
-                    differentiate::<true>(&raw[at.clone()], inverse[head], self.gain(head), &gradient, &mut row[at]);
+                    differentiate::<true>(&raw[at.clone()], inverse, self.gain(head), &gradient, &mut row[at]);
                 }
             });
     }
