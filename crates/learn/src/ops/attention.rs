@@ -96,28 +96,63 @@ fn with_scratch<const N: usize>(sizes: [usize; N], body: impl FnOnce([&mut [f32]
     });
 }
 
-/// Turns scores into probabilities, zero beyond what each query sees, and tells the logarithm of each
-/// row's sum. Row r is query r / group, which sees `seen + r / group` keys.
-#[inline(always)]
-fn softmax(scores: &mut [f32], keys: usize, group: usize, seen: usize, mut log_sum: impl FnMut(usize, f32)) {
-    for (r, row) in scores.chunks_exact_mut(keys).enumerate() {
-        let (visible, hidden) = row.split_at_mut(seen + r / group);
-        let larger = |m: f32, x: f32| if x > m { x } else { m };
-        let mut lanes = [f32::NEG_INFINITY; 16];
-        let chunks = visible.chunks_exact(16);
-        let rest = chunks.remainder().iter().fold(f32::NEG_INFINITY, |m, &x| larger(m, x));
-        for chunk in chunks {
-            for i in 0..16 {
-                lanes[i] = larger(lanes[i], chunk[i]);
+wide! {
+    /// Turns scores into probabilities, zero beyond what each query sees, and writes the logarithm of each
+    /// row's sum. Row r is query r / group, which sees `seen + r / group` keys.
+    fn softmax(scores: &mut [f32], keys: usize, group: usize, seen: usize, log_sums: &mut [f32]) {
+        for (r, row) in scores.chunks_exact_mut(keys).enumerate() {
+            let (visible, hidden) = row.split_at_mut(seen + r / group);
+            let larger = |m: f32, x: f32| if x > m { x } else { m };
+            let mut lanes = [f32::NEG_INFINITY; 16];
+            let chunks = visible.chunks_exact(16);
+            let rest = chunks.remainder().iter().fold(f32::NEG_INFINITY, |m, &x| larger(m, x));
+            for chunk in chunks {
+                for i in 0..16 {
+                    lanes[i] = larger(lanes[i], chunk[i]);
+                }
             }
+            let most = lanes.iter().fold(rest, |m, &x| larger(m, x));
+            visible.iter_mut().for_each(|s| *s = exp(*s - most));
+            let sum = sum_of(visible, visible, |a, _| a);
+            let inverse = 1.0 / sum;
+            visible.iter_mut().for_each(|s| *s *= inverse);
+            hidden.fill(0.0);
+            log_sums[r] = most + sum.ln();
         }
-        let most = lanes.iter().fold(rest, |m, &x| larger(m, x));
-        visible.iter_mut().for_each(|s| *s = exp(*s - most));
-        let sum = sum_of(visible, visible, |a, _| a);
-        let inverse = 1.0 / sum;
-        visible.iter_mut().for_each(|s| *s *= inverse);
-        hidden.fill(0.0);
-        log_sum(r, most + sum.ln());
+    }
+}
+
+wide! {
+    /// Turns scores p and do·Vᵀ, in `ds`, into probabilities and dS · scale. Row r has its logarithm
+    /// and its sum of do ∘ o in `sums[r]`, and sees `seen + r / group` keys.
+    fn differentiate(
+        p: &mut [f32],
+        ds: &mut [f32],
+        keys: usize,
+        group: usize,
+        seen: usize,
+        scale: f32,
+        sums: &[[f32; 2]],
+    ) {
+        let rows = p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).zip(sums);
+        for (r, ((p, ds), &[log_sum, projected])) in rows.enumerate() {
+            let (p, p_hidden) = p.split_at_mut(seen + r / group);
+            let (ds, ds_hidden) = ds.split_at_mut(seen + r / group);
+            for (p, ds) in p.iter_mut().zip(ds) {
+                let probability = exp(*p - log_sum);
+                *ds = probability * (*ds - projected) * scale;
+                *p = probability;
+            }
+            p_hidden.fill(0.0);
+            ds_hidden.fill(0.0);
+        }
+    }
+}
+
+wide! {
+    /// Σ do ∘ o of a head.
+    fn project(d_out: &[f32], out: &[f32]) -> f32 {
+        sum_of(d_out, out, |a, b| a * b)
     }
 }
 
@@ -178,16 +213,15 @@ pub fn forward(x: &ByHead, segments: &Segments, heads: Heads, out: &mut [f32], l
     tasks.into_par_iter().with_max_len(1).for_each(|(piece, out, log_sums)| {
         let (rows, keys) = (piece.queries.len() * group, piece.keys());
         let seen = piece.prefix + piece.queries.start - piece.from + 1;
-        with_scratch([rows * keys, rows * dim], |[p, o]| {
+        with_scratch([rows * keys, rows * dim, rows], |[p, o, sums]| {
             for head in 0..kv {
                 let at = head * x.capacity;
                 let q = View::new(&x.q[(at + piece.queries.start) * group * dim..], rows, dim);
                 Side::of(&x.k, head, x.capacity, dim).scores(p, scale, q, rows, &piece);
-                wide(|| {
-                    softmax(p, keys, group, seen, |r, log_sum| {
-                        log_sums[r / group * all + head * group + r % group] = log_sum;
-                    });
-                });
+                softmax(p, keys, group, seen, sums);
+                for (sums, log_sums) in sums.chunks_exact(group).zip(log_sums.chunks_exact_mut(all)) {
+                    log_sums[head * group..][..group].copy_from_slice(sums);
+                }
                 Side::of(&x.v, head, x.capacity, dim).mix(o, p, rows, &piece);
                 for (o, out) in o.chunks_exact(group * dim).zip(out.chunks_exact_mut(width)) {
                     out[head * group * dim..][..group * dim].copy_from_slice(o);
@@ -282,34 +316,21 @@ impl Task<'_> {
         let seen = piece.prefix + piece.queries.start - piece.from + 1;
         let [keys_of, values_of] = [&kept.x.k, &kept.x.v].map(|all| Side::of(all, self.head, kept.x.capacity, dim));
         let q = View::new(&kept.x.q[(at + piece.queries.start) * group * dim..], rows, dim);
-        with_scratch([rows * keys, rows * keys, rows * dim, rows], |[p, ds, d_out, projected]| {
+        with_scratch([rows * keys, rows * keys, rows * dim, 2 * rows], |[p, ds, d_out, sums]| {
+            let sums: &mut [[f32; 2]] = bytemuck::cast_slice_mut(sums);
             for (i, token) in piece.queries.clone().enumerate() {
-                let columns = token * width + self.head * group * dim..token * width + (self.head + 1) * group * dim;
+                let first = self.head * group;
+                let columns = token * width + first * dim..token * width + (first + group) * dim;
                 let (d, o) = (&kept.d_out[columns.clone()], &kept.out[columns]);
                 d_out[i * group * dim..][..group * dim].copy_from_slice(d);
-                wide(|| {
-                    for g in 0..group {
-                        let head = g * dim..(g + 1) * dim;
-                        projected[i * group + g] = sum_of(&d[head.clone()], &o[head], |a, b| a * b);
-                    }
-                });
+                for (g, (d, o)) in d.chunks_exact(dim).zip(o.chunks_exact(dim)).enumerate() {
+                    sums[i * group + g] = [kept.log_sums[token * all + first + g], project(d, o)];
+                }
             }
             let d = View::new(d_out, rows, dim);
             keys_of.scores(p, scale, q, rows, piece);
             values_of.scores(ds, 1.0, d, rows, piece);
-            wide(|| {
-                for (r, (p, ds)) in p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).enumerate() {
-                    let token = piece.queries.start + r / group;
-                    let log_sum = kept.log_sums[token * all + self.head * group + r % group];
-                    let seen = seen + r / group;
-                    for (p, ds) in p[..seen].iter_mut().zip(&mut ds[..seen]) {
-                        *p = exp(*p - log_sum);
-                        *ds = *p * (*ds - projected[r]) * scale;
-                    }
-                    p[seen..].fill(0.0);
-                    ds[seen..].fill(0.0);
-                }
-            });
+            differentiate(p, ds, keys, group, seen, scale, sums);
             let first = (piece.queries.start - self.first) * group * dim;
             keys_of.mix(&mut self.dq[first..][..rows * dim], ds, rows, piece);
             let own = piece.own();

@@ -23,25 +23,26 @@ pub struct Head<'a> {
     pub threads: usize,
 }
 
-/// Turns a row of logits into its loss and leaves `weight · (softmax − one-hot)` in its place.
-#[inline(always)]
-fn cross_entropy(logits: &mut [f32], target: usize, weight: f32) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 32];
-    let mut chunks = logits.chunks_exact(32);
-    for chunk in &mut chunks {
-        for i in 0..32 {
-            lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
+wide! {
+    /// Turns a row of logits into its loss and leaves `weight · (softmax − one-hot)` in its place.
+    fn cross_entropy(logits: &mut [f32], target: usize, weight: f32) -> f32 {
+        let mut lanes = [f32::NEG_INFINITY; 32];
+        let mut chunks = logits.chunks_exact(32);
+        for chunk in &mut chunks {
+            for i in 0..32 {
+                lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
+            }
         }
+        let most = lanes.iter().chain(chunks.remainder()).fold(f32::NEG_INFINITY, |m, &x| m.max(x));
+        let right = logits[target] - most;
+        logits.iter_mut().for_each(|z| *z = exp(*z - most));
+        // Blocks of the sum are added in f64, so that a vocabulary of 150,000 costs no digits.
+        let sum: f64 = logits.chunks(1024).map(|block| f64::from(sum_of(block, block, |a, _| a))).sum();
+        let factor = (f64::from(weight) / sum) as f32;
+        logits.iter_mut().for_each(|z| *z *= factor);
+        logits[target] -= weight;
+        (sum.ln() - f64::from(right)) as f32
     }
-    let most = lanes.iter().chain(chunks.remainder()).fold(f32::NEG_INFINITY, |m, &x| m.max(x));
-    let right = logits[target] - most;
-    logits.iter_mut().for_each(|z| *z = exp(*z - most));
-    // Blocks of the sum are added in f64, so that a vocabulary of 150,000 costs no digits.
-    let sum: f64 = logits.chunks(1024).map(|block| f64::from(sum_of(block, block, |a, _| a))).sum();
-    let factor = (f64::from(weight) / sum) as f32;
-    logits.iter_mut().for_each(|z| *z *= factor);
-    logits[target] -= weight;
-    (sum.ln() - f64::from(right)) as f32
 }
 
 impl Head<'_> {
@@ -67,7 +68,7 @@ impl Head<'_> {
             multiply(ViewMut::new(logits, rows, vocab), Store::Set, 1.0, x, matrix.transposed(), threads);
             (logits.par_chunks_mut(vocab), targets.par_iter(), losses.par_iter_mut())
                 .into_par_iter()
-                .for_each(|(logits, &target, loss)| *loss = wide(|| cross_entropy(logits, target as usize, weight)));
+                .for_each(|(logits, &target, loss)| *loss = cross_entropy(logits, target as usize, weight));
             if let Some(dx) = dx.as_deref_mut() {
                 let dx = &mut dx[index * CHUNK * width..][..rows * width];
                 let dz = View::new(logits, rows, vocab);

@@ -19,14 +19,11 @@ fn normalise(x: &[f32], gain: &[f32], epsilon: f32, y: &mut [f32]) -> f32 {
 fn differentiate<const SET: bool>(x: &[f32], inverse: f32, gain: &[f32], dy: &[f32], dx: &mut [f32]) {
     let width = x.len();
     let mut scaled = 0f32;
-    // mean(g∘dy∘x̂): two slices at a time is what `sum_of` takes, so blocks of the row go through it.
-    for start in (0..width).step_by(64) {
-        let end = (start + 64).min(width);
+    // Σ g∘dy∘x: `sum_of` takes two slices, so the first product goes through a small buffer.
+    for ((x, gain), dy) in x.chunks(64).zip(gain.chunks(64)).zip(dy.chunks(64)) {
         let mut product = [0f32; 64];
-        for (p, (&g, &d)) in product.iter_mut().zip(gain[start..end].iter().zip(&dy[start..end])) {
-            *p = g * d;
-        }
-        scaled += sum_of(&product[..end - start], &x[start..end], |a, b| a * b);
+        product.iter_mut().zip(gain).zip(dy).for_each(|((product, &gain), &dy)| *product = gain * dy);
+        scaled += sum_of(&product[..x.len()], x, |a, b| a * b);
     }
     let mean = scaled * inverse / width as f32;
     for (((dx, &x), &gain), &dy) in dx.iter_mut().zip(x).zip(gain).zip(dy) {
@@ -35,53 +32,58 @@ fn differentiate<const SET: bool>(x: &[f32], inverse: f32, gain: &[f32], dy: &[f
     }
 }
 
+wide! {
+    fn forward_rows(x: &[f32], gain: &[f32], epsilon: f32, y: &mut [f32], inverse: &mut [f32]) {
+        let width = gain.len();
+        for ((x, y), inverse) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(inverse) {
+            *inverse = normalise(x, gain, epsilon, y);
+        }
+    }
+}
+
+wide! {
+    fn again_rows(x: &[f32], inverse: &[f32], gain: &[f32], y: &mut [f32]) {
+        let width = gain.len();
+        for ((x, y), &inverse) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(inverse) {
+            for ((y, &x), &gain) in y.iter_mut().zip(x).zip(gain) {
+                *y = gain * (x * inverse);
+            }
+        }
+    }
+}
+
+wide! {
+    fn backward_rows(x: &[f32], inverse: &[f32], gain: &[f32], dy: &[f32], dx: &mut [f32]) {
+        let width = gain.len();
+        let rows = x.chunks_exact(width).zip(inverse).zip(dy.chunks_exact(width)).zip(dx.chunks_exact_mut(width));
+        for (((x, &inverse), dy), dx) in rows {
+            differentiate::<false>(x, inverse, gain, dy, dx);
+        }
+    }
+}
+
 /// Normalises each row of `x` (rows × gain.len()) into `y` and keeps 1/√(mean(x²)+ε) in `inverse`.
 pub fn forward(x: &[f32], gain: &[f32], epsilon: f32, y: &mut [f32], inverse: &mut [f32]) {
-    let width = gain.len();
-    let block = ROWS * width;
-    (x.par_chunks(block), y.par_chunks_mut(block), inverse.par_chunks_mut(ROWS)).into_par_iter().for_each(
-        |(x, y, inverse)| {
-            wide(|| {
-                for ((x, y), inverse) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(inverse) {
-                    *inverse = normalise(x, gain, epsilon, y);
-                }
-            });
-        },
-    );
+    let block = ROWS * gain.len();
+    (x.par_chunks(block), y.par_chunks_mut(block), inverse.par_chunks_mut(ROWS))
+        .into_par_iter()
+        .for_each(|(x, y, inverse)| forward_rows(x, gain, epsilon, y, inverse));
 }
 
 /// Computes y again from `x` and the kept `inverse`, to the same bits as [`forward`].
 pub fn again(x: &[f32], inverse: &[f32], gain: &[f32], y: &mut [f32]) {
-    let width = gain.len();
-    let block = ROWS * width;
-    (x.par_chunks(block), y.par_chunks_mut(block), inverse.par_chunks(ROWS)).into_par_iter().for_each(
-        |(x, y, inverse)| {
-            wide(|| {
-                for ((x, y), &inverse) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(inverse) {
-                    for ((y, &x), &gain) in y.iter_mut().zip(x).zip(gain) {
-                        *y = gain * (x * inverse);
-                    }
-                }
-            });
-        },
-    );
+    let block = ROWS * gain.len();
+    (x.par_chunks(block), y.par_chunks_mut(block), inverse.par_chunks(ROWS))
+        .into_par_iter()
+        .for_each(|(x, y, inverse)| again_rows(x, inverse, gain, y));
 }
 
 /// Adds the gradient with respect to `x` to `dx`.
 pub fn backward(x: &[f32], inverse: &[f32], gain: &[f32], dy: &[f32], dx: &mut [f32]) {
-    let width = gain.len();
-    let block = ROWS * width;
+    let block = ROWS * gain.len();
     (x.par_chunks(block), inverse.par_chunks(ROWS), dy.par_chunks(block), dx.par_chunks_mut(block))
         .into_par_iter()
-        .for_each(|(x, inverse, dy, dx)| {
-            wide(|| {
-                for (((x, &inverse), dy), dx) in
-                    x.chunks_exact(width).zip(inverse).zip(dy.chunks_exact(width)).zip(dx.chunks_exact_mut(width))
-                {
-                    differentiate::<false>(x, inverse, gain, dy, dx);
-                }
-            });
-        });
+        .for_each(|(x, inverse, dy, dx)| backward_rows(x, inverse, gain, dy, dx));
 }
 
 /// Norms over the heads of queries and keys (Qwen3), in place. Each row is `stride` long and begins

@@ -71,6 +71,24 @@ fn turn<const BACK: bool>(from: &[f32], to: &mut [f32], (cosine, sine): (&[f32],
     }
 }
 
+wide! {
+    /// One token's heads, each `dim` long, turned.
+    fn turn_heads(from: &[f32], to: &mut [f32], dim: usize, cosine: &[f32], sine: &[f32]) {
+        for (from, to) in from.chunks_exact(dim).zip(to.chunks_exact_mut(dim)) {
+            turn::<false>(from, to, (cosine, sine));
+        }
+    }
+}
+
+wide! {
+    /// One token's heads, each `dim` long, turned back.
+    fn turn_heads_back(from: &[f32], to: &mut [f32], dim: usize, cosine: &[f32], sine: &[f32]) {
+        for (from, to) in from.chunks_exact(dim).zip(to.chunks_exact_mut(dim)) {
+            turn::<true>(from, to, (cosine, sine));
+        }
+    }
+}
+
 /// Queries, keys and values by key-value head: kv × tokens × (group · dim, dim, dim).
 pub struct ByHead {
     /// kv × capacity × group · dim.
@@ -111,18 +129,14 @@ pub fn forward(rows: &[f32], positions: &[u32], angles: &Angles, heads: Heads, t
                 positions.par_chunks(ROWS),
             );
             block.into_par_iter().for_each(|(q, k, v, rows, positions)| {
-                wide(|| {
-                    for (t, (row, &position)) in rows.chunks_exact(row).zip(positions).enumerate() {
-                        let angle = angles.at(position);
-                        for g in 0..group {
-                            let from = &row[(head * group + g) * dim..][..dim];
-                            turn::<false>(from, &mut q[(t * group + g) * dim..][..dim], angle);
-                        }
-                        let from = &row[(kv * group + head) * dim..][..dim];
-                        turn::<false>(from, &mut k[t * dim..][..dim], angle);
-                        v[t * dim..][..dim].copy_from_slice(&row[(kv * (group + 1) + head) * dim..][..dim]);
-                    }
-                });
+                for (t, (row, &position)) in rows.chunks_exact(row).zip(positions).enumerate() {
+                    let (cosine, sine) = angles.at(position);
+                    let from = &row[head * group * dim..][..group * dim];
+                    turn_heads(from, &mut q[t * group * dim..][..group * dim], dim, cosine, sine);
+                    let from = &row[(kv * group + head) * dim..][..dim];
+                    turn_heads(from, &mut k[t * dim..][..dim], dim, cosine, sine);
+                    v[t * dim..][..dim].copy_from_slice(&row[(kv * (group + 1) + head) * dim..][..dim]);
+                }
             });
         });
 }
@@ -133,22 +147,18 @@ pub fn backward(by_head: &ByHead, positions: &[u32], angles: &Angles, heads: Hea
     let (row, capacity) = (heads.row(), by_head.capacity);
     (rows.par_chunks_mut(ROWS * row), positions.par_chunks(ROWS)).into_par_iter().enumerate().for_each(
         |(block, (rows, positions))| {
-            wide(|| {
-                for (t, (row, &position)) in rows.chunks_exact_mut(row).zip(positions).enumerate() {
-                    let angle = angles.at(position);
-                    for head in 0..kv {
-                        let at = head * capacity + block * ROWS + t;
-                        for g in 0..group {
-                            let to = &mut row[(head * group + g) * dim..][..dim];
-                            turn::<true>(&by_head.q[(at * group + g) * dim..][..dim], to, angle);
-                        }
-                        let to = &mut row[(kv * group + head) * dim..][..dim];
-                        turn::<true>(&by_head.k[at * dim..][..dim], to, angle);
-                        let to = &mut row[(kv * (group + 1) + head) * dim..][..dim];
-                        to.copy_from_slice(&by_head.v[at * dim..][..dim]);
-                    }
+            for (t, (row, &position)) in rows.chunks_exact_mut(row).zip(positions).enumerate() {
+                let (cosine, sine) = angles.at(position);
+                for head in 0..kv {
+                    let at = head * capacity + block * ROWS + t;
+                    let to = &mut row[head * group * dim..][..group * dim];
+                    turn_heads_back(&by_head.q[at * group * dim..][..group * dim], to, dim, cosine, sine);
+                    let to = &mut row[(kv * group + head) * dim..][..dim];
+                    turn_heads_back(&by_head.k[at * dim..][..dim], to, dim, cosine, sine);
+                    let to = &mut row[(kv * (group + 1) + head) * dim..][..dim];
+                    to.copy_from_slice(&by_head.v[at * dim..][..dim]);
                 }
-            });
+            }
         },
     );
 }

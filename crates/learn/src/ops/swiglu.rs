@@ -10,40 +10,46 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+wide! {
+    fn forward_rows(rows: &[f32], h: &mut [f32], hidden: usize) {
+        for (row, h) in rows.chunks_exact(2 * hidden).zip(h.chunks_exact_mut(hidden)) {
+            let (gate, up) = row.split_at(hidden);
+            for ((h, &gate), &up) in h.iter_mut().zip(gate).zip(up) {
+                *h = gate * sigmoid(gate) * up;
+            }
+        }
+    }
+}
+
+wide! {
+    fn backward_rows(rows: &mut [f32], dh: &mut [f32], hidden: usize) {
+        for (row, dh) in rows.chunks_exact_mut(2 * hidden).zip(dh.chunks_exact_mut(hidden)) {
+            let (gate, up) = row.split_at_mut(hidden);
+            for ((dh, gate), up) in dh.iter_mut().zip(gate).zip(up) {
+                let (g, u, d) = (*gate, *up, *dh);
+                let s = sigmoid(g);
+                let silu = g * s;
+                *gate = d * u * (s + silu * (1.0 - s));
+                *up = d * silu;
+                *dh = silu * u;
+            }
+        }
+    }
+}
+
 /// `gate_up` holds rows of gate then up (tokens × 2·hidden); `h` is tokens × hidden.
 pub fn forward(gate_up: &[f32], h: &mut [f32], hidden: usize) {
-    (gate_up.par_chunks(ROWS * 2 * hidden), h.par_chunks_mut(ROWS * hidden)).into_par_iter().for_each(|(rows, h)| {
-        wide(|| {
-            for (row, h) in rows.chunks_exact(2 * hidden).zip(h.chunks_exact_mut(hidden)) {
-                let (gate, up) = row.split_at(hidden);
-                for ((h, &gate), &up) in h.iter_mut().zip(gate).zip(up) {
-                    *h = gate * sigmoid(gate) * up;
-                }
-            }
-        });
-    });
+    (gate_up.par_chunks(ROWS * 2 * hidden), h.par_chunks_mut(ROWS * hidden))
+        .into_par_iter()
+        .for_each(|(rows, h)| forward_rows(rows, h, hidden));
 }
 
 /// In: `gate_up` as in [`forward`], `dh` the gradient of h. Out, in their place: the gradient of gate
 /// and up, and h itself, which the low-rank weight gradient of the next projection needs.
 pub fn backward(gate_up: &mut [f32], dh: &mut [f32], hidden: usize) {
-    (gate_up.par_chunks_mut(ROWS * 2 * hidden), dh.par_chunks_mut(ROWS * hidden)).into_par_iter().for_each(
-        |(rows, dh)| {
-            wide(|| {
-                for (row, dh) in rows.chunks_exact_mut(2 * hidden).zip(dh.chunks_exact_mut(hidden)) {
-                    let (gate, up) = row.split_at_mut(hidden);
-                    for ((dh, gate), up) in dh.iter_mut().zip(gate).zip(up) {
-                        let (g, u, d) = (*gate, *up, *dh);
-                        let s = sigmoid(g);
-                        let silu = g * s;
-                        *gate = d * u * (s + silu * (1.0 - s));
-                        *up = d * silu;
-                        *dh = silu * u;
-                    }
-                }
-            });
-        },
-    );
+    (gate_up.par_chunks_mut(ROWS * 2 * hidden), dh.par_chunks_mut(ROWS * hidden))
+        .into_par_iter()
+        .for_each(|(rows, dh)| backward_rows(rows, dh, hidden));
 }
 
 #[cfg(test)]

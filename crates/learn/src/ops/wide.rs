@@ -3,37 +3,42 @@
 //! The loops use plain multiplications and additions in a written order, never fused ones, so every
 //! path gives the same bits; only the speed differs.
 
-/// Runs `body` compiled for the best instruction set found at run time.
-#[inline(always)]
-pub fn wide<R>(body: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::is_x86_feature_detected!("avx512f")
-            && std::is_x86_feature_detected!("avx512dq")
-            && std::is_x86_feature_detected!("avx512vl")
-        {
-            // SAFETY: the features were just detected.
-            return unsafe { avx512(body) };
+/// Defines a function whose body is compiled for AVX-512, for AVX2 and for the plain processor, and
+/// which takes the best one that is there at run time.
+macro_rules! wide {
+    ($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$meta])*
+        fn $name($($argument: $type),*) $(-> $result)? {
+            // Inlined into each of the callers below, so that it is compiled with their features.
+            #[inline(always)]
+            fn plain($($argument: $type),*) $(-> $result)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2")]
+                fn avx512($($argument: $type),*) $(-> $result)? {
+                    plain($($argument),*)
+                }
+                #[target_feature(enable = "avx2")]
+                fn avx2($($argument: $type),*) $(-> $result)? {
+                    plain($($argument),*)
+                }
+                if std::is_x86_feature_detected!("avx512f")
+                    && std::is_x86_feature_detected!("avx512dq")
+                    && std::is_x86_feature_detected!("avx512vl")
+                {
+                    // SAFETY: the features were just detected; AVX2 is part of them.
+                    return unsafe { avx512($($argument),*) };
+                }
+                if std::is_x86_feature_detected!("avx2") {
+                    // SAFETY: the feature was just detected.
+                    return unsafe { avx2($($argument),*) };
+                }
+            }
+            plain($($argument),*)
         }
-        if std::is_x86_feature_detected!("avx2") {
-            // SAFETY: the feature was just detected.
-            return unsafe { avx2(body) };
-        }
-    }
-    body()
+    };
 }
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2")]
-fn avx512<R>(body: impl FnOnce() -> R) -> R {
-    body()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn avx2<R>(body: impl FnOnce() -> R) -> R {
-    body()
-}
+pub(crate) use wide;
 
 const LANES: usize = 32;
 
@@ -103,8 +108,13 @@ mod tests {
     #[test]
     fn a_sum_has_the_same_bits_on_every_instruction_set() {
         let a: Vec<f32> = (0..1003).map(|i| (i as f32 * 0.37).sin()).collect();
+        wide! {
+            fn widest(a: &[f32]) -> f32 {
+                sum_of(a, a, |x, y| exp(x) * y)
+            }
+        }
         let plain = sum_of(&a, &a, |x, y| exp(x) * y);
-        let fast = wide(|| sum_of(&a, &a, |x, y| exp(x) * y));
+        let fast = widest(&a);
         assert_eq!(plain.to_bits(), fast.to_bits());
         let exact: f64 = a.iter().map(|&x| f64::from(x).exp() * f64::from(x)).sum();
         assert!((f64::from(plain) / exact - 1.0).abs() < 1e-5);
