@@ -101,3 +101,115 @@ fn resolve(text: &str, chunk: &Chunk) -> String {
         None => text.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus;
+
+    fn shown(facts: &[Fact]) -> Vec<String> {
+        facts.iter().map(|f| format!("{} | {} | {} | {}", f.rule, f.subject, f.attribute, f.answer)).collect()
+    }
+
+    fn check(text: &str, expected: &[&str]) {
+        assert_eq!(shown(&corpus::facts(text)), expected, "{text}");
+    }
+
+    #[test]
+    fn a_manual_gives_its_facts() {
+        let expected = [
+            "called | the great bell of Orrin Mill | name | Dame Tansy",
+            "verb | Dame Tansy | was cast in … | 1731",
+            "verb | Dame Tansy | weighs … | 85 kilograms",
+            "verb | Dame Tansy | is made of … | bell bronze",
+            "verb | the mill wheel | is … wide | 7.5 metres",
+            "verb | the wheel house | stands … | beside the salt pond",
+            "verb | the spare millstones | are kept … | the lower vault",
+            "count | each millstone | turns at … turns per minute | 62",
+            "verb | the flour store | holds … of rye | 3,400 kilograms",
+            "who-is | the head miller | is … | Corvin Ashgrove",
+            "who-is | the bookkeeper | is … | Petra Lindqvist",
+            "who | the almanac of the mill | edits | Petra Lindqvist",
+            "verb | the sluice gate | opens at … | 05:30",
+            "verb | the sluice gate | closes at … | sunset",
+            "verb | the oil of the main bearing | is changed … | every 40 days",
+            "verb | opening hours | run … | from 09:00 to 16:30",
+            "count | the tower | has … steps | 118",
+            "there-are | lanterns along the mill race | number | 24",
+            "attribute | the door of the granary | colour | green",
+            "default | the governor of the turbine | default value | 450 hertz",
+            "duration | stop the main shaft | hold | 9 seconds",
+            "action | reach the watch room | dial | 417",
+            "term | the rod that shakes the grain | term | Damsel",
+            "term | the frame under the stones | term | Hurst",
+            "table | Gull | berth | K-4",
+            "verb | Gull | was built in … | 1968",
+            "table | Gull | hull colour | red",
+            "table | Tern | berth | K-9",
+            "verb | Tern | was built in … | 1975",
+            "table | Tern | hull colour | blue",
+            "table | Petrel | berth | L-2",
+            "verb | Petrel | was built in … | 1990",
+            "table | Petrel | hull colour | white",
+            "table | code W-12 | meaning | low water",
+            "table | code W-19 | meaning | jammed gate",
+            "release | Grist version 2.14.0 | release date | 2019-03-08",
+            "version | the MILL_TRACE macro | was added in … | 2.14.0",
+            "default | MILL_LIMIT | default value | 6400",
+            "define | MILL_JAM | value | 37",
+            "constant | The wheel cannot turn freely | name | MILL_JAM",
+            "define | MILL_DRY | value | 52",
+            "constant | The race holds no water | name | MILL_DRY",
+        ];
+        check(corpus::MANUAL, &expected);
+    }
+
+    #[test]
+    fn what_needs_the_sentence_before_gives_none() {
+        for text in [
+            "It weighs 85 kilograms.",
+            "This value is 7.",
+            "They were built in 1968.",
+            "The value is 12.",
+            "Her deputy is Corvin Ashgrove.",
+            "The maker of all three is Ostler Engines.",
+            "X is 12.",
+        ] {
+            check(text, &[]);
+        }
+    }
+
+    #[test]
+    fn what_is_hedged_denied_conditional_or_goes_on_gives_none() {
+        for text in [
+            "The flour store holds about 3,400 kilograms.",
+            "The flour store never holds 3,400 kilograms.",
+            "The flour store holds 3,400 kilograms if the roof is dry.",
+            "The flour store holds at least 12 sacks.",
+            "For example, the flour store holds 12 sacks.",
+            "The mill function takes 2, 4 or 5 arguments.",
+            "The squeak of the wheel is harmless.",
+            "What does the flour store hold?",
+            "The reserved region of the mill is usually empty.",
+        ] {
+            check(text, &[]);
+        }
+    }
+
+    #[test]
+    fn every_answer_stands_in_its_sentence_and_nowhere_in_the_question() {
+        for fact in corpus::facts(corpus::MANUAL) {
+            assert!(fact.citation.text.contains(&fact.answer), "{fact:?}");
+            assert!(!holds(&fact.subject, &fact.answer) && !holds(&fact.attribute, &fact.answer), "{fact:?}");
+            assert_eq!(fact.document, fact.citation.document);
+        }
+    }
+
+    #[test]
+    fn ids_are_stable_and_differ() {
+        let ids = |text| corpus::facts(text).into_iter().map(|f| f.id).collect::<Vec<_>>();
+        let first = ids(corpus::MANUAL);
+        assert_eq!(first, ids(corpus::MANUAL));
+        assert_eq!(first.iter().collect::<HashSet<_>>().len(), first.len());
+    }
+}

@@ -210,3 +210,50 @@ pub(crate) fn fill(frame: &str, slots: &[(&'static str, String)]) -> Option<Stri
     filled.push_str(rest);
     Some(filled)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::question::Family::*;
+    use std::collections::HashSet;
+
+    const ALL: &[Family] =
+        &[Attribute, Colour, Release, Verb, Called, Role, Deed, Existence, Term, Constant, Duration, Action];
+
+    #[test]
+    fn there_are_enough_frames_and_none_serves_both() {
+        let training: HashSet<&str> = ALL.iter().flat_map(|f| super::training(*f)).copied().collect();
+        for family in ALL {
+            assert!(super::training(*family).len() >= 6 && items(*family).len() >= 4, "{family:?}");
+            for item in items(*family) {
+                assert!(!training.contains(item), "{item}");
+                assert!(item.ends_with('?'), "{item}");
+            }
+        }
+    }
+
+    #[test]
+    fn frames_of_items_use_other_words() {
+        let frame_words = |frame: &str| -> Vec<String> {
+            let bare = frame.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
+            crate::words::words(&bare.collect::<Vec<_>>().join(" "))
+        };
+        for family in ALL {
+            for item in items(*family) {
+                let item = frame_words(item);
+                for training in super::training(*family) {
+                    let training = frame_words(training);
+                    let common = item.iter().filter(|word| training.contains(word)).count();
+                    assert!(common * 2 <= item.len(), "{item:?} and {training:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_slot_gives_no_question() {
+        let slots = vec![("s", "the bell".to_string())];
+        assert_eq!(fill("What is {s}?", &slots).as_deref(), Some("What is the bell?"));
+        assert_eq!(fill("What is the {a} of {s}?", &slots), None);
+    }
+}

@@ -13,6 +13,8 @@
 //! alone, so any slicing of the facts gives the same records.
 
 mod config;
+#[cfg(test)]
+mod corpus;
 mod error;
 mod facts;
 mod frames;

@@ -8,20 +8,21 @@ use crate::separate::apart;
 use crate::word::{Wording, fits};
 use crate::words::{listed, words};
 
-/// Examples that show the form. A small model follows examples better than instructions.
-const SHOTS: &str = "Each text is followed by an answer and by a question that has this answer.\n\n\
-Text: The ferry Corrib Lass was built in 1954 at the yard of Munro and Dale.\n\
-Answer: 1954\n\
-Question: In which year was the ferry Corrib Lass built?\n\n\
-Text: The west lamp of Tolben lighthouse is 31 metres above the rocks.\n\
-Answer: 31 metres\n\
-Question: How far above the rocks is the west lamp of Tolben lighthouse?\n\n\
-Text: If MAX_TRIES is not set, it defaults to 7.\n\
-Answer: 7\n\
-Question: Which number does MAX_TRIES default to when it is not set?\n\n\
-Text: Name: Osla Pendrake; Locker: B-14; Shift: night\n\
-Answer: B-14\n\
-Question: Where is the locker of Osla Pendrake?\n\n";
+/// Examples that show the form. A small model follows examples better than instructions, and keeps
+/// the meaning better when it words a question anew than when it makes one from a text.
+const SHOTS: &str = "Each question is asked twice, the second time in other words.\n\n\
+Question: In which year was the ferry Corrib Lass built?\n\
+In other words: When was the ferry Corrib Lass built?\n\n\
+Question: How far above the rocks is the west lamp of Tolben lighthouse?\n\
+In other words: At what height above the rocks is the west lamp of Tolben lighthouse?\n\n\
+Question: What is the default value of MAX_TRIES?\n\
+In other words: Which value is used when MAX_TRIES is not set?\n\n\
+Question: What is the locker of Osla Pendrake?\n\
+In other words: Which locker belongs to Osla Pendrake?\n\n\
+Question: Who leads the weaving circle?\n\
+In other words: Who is the leader of the weaving circle?\n\n\
+Question: What is the tea kettle made of?\n\
+In other words: Which material was used for the tea kettle?\n\n";
 
 /// Words that make a question about the asker instead of the text.
 const PERSONAL: &str = "i me my mine we us our ours you your yours i'm i've let's this text above following passage \
@@ -29,6 +30,18 @@ const PERSONAL: &str = "i me my mine we us our ours you your yours i'm i've let'
 
 /// How a question for a short answer begins.
 const OPENERS: &str = "what which who whom whose when where how in at on by for from to with under after until since";
+
+/// Question words by what they ask for.
+const ASKING: &[&str] = &["who whom whose", "where", "when", "how", "what which"];
+
+/// Words that say nothing of a fact by themselves.
+const FUNCTION: &str = "the a an of in on at to for by with from and or is are was were be been being do does did has \
+    have had will would can could may might must should shall it its that than as into what which who whom whose when \
+    where how many much long far there s";
+
+/// Words that a question may bring in without asking for something else.
+const SYNONYMS: &str = "purpose used located situated placed belong belongs amount total quantity responsible material \
+    stored found take takes required needed exact exactly called named known color colour value number name year date";
 
 /// A reason and its detail.
 type Problem = (&'static str, String);
@@ -56,9 +69,9 @@ pub(crate) async fn reword(
         if made.wordings.len() >= config.model_wordings {
             break;
         }
-        let prompt = format!("{SHOTS}Text: {}\nAnswer: {}\nQuestion:", fact.citation.text, fact.answer);
+        let prompt = format!("{SHOTS}Question: {}\nIn other words:", training[0].question);
         let request = Generate {
-            n: config.model_wordings.max(2),
+            n: 6,
             stop: vec!["\n".into()],
             sampling: Sampling { temperature: config.temperature, top_p: 0.95, ..Sampling::default() },
             seed: seed::derive(seed, "synth-model", &format!("{}-{attempt}", fact.id)),
@@ -78,7 +91,7 @@ pub(crate) async fn reword(
             }
             let question = completion.text.trim().to_string();
             let known = training.iter().chain(&made.wordings).any(|w| words(&w.question) == words(&question));
-            let ruled = if known { Err("duplicate") } else { acceptable(&question, fact, item) };
+            let ruled = if known { Err("duplicate") } else { acceptable(&question, fact, item, &training[0].question) };
             if let Err(rule) = ruled {
                 last = ("rejected", format!("{rule}: {question}"));
                 continue;
@@ -98,7 +111,7 @@ pub(crate) async fn reword(
 }
 
 /// The rules that a model's question must keep; the error names the one that it breaks.
-pub(crate) fn acceptable(question: &str, fact: &Fact, item: &Wording) -> Result<(), &'static str> {
+pub(crate) fn acceptable(question: &str, fact: &Fact, item: &Wording, plain: &str) -> Result<(), &'static str> {
     let found = words(question);
     let check = |ok: bool, rule| if ok { Ok(()) } else { Err(rule) };
     check(question.ends_with('?') && question.matches('?').count() == 1, "no single question")?;
@@ -107,7 +120,35 @@ pub(crate) fn acceptable(question: &str, fact: &Fact, item: &Wording) -> Result<
     check(question.starts_with(char::is_uppercase), "begins oddly")?;
     check(!found.iter().any(|w| listed(PERSONAL, w)), "speaks of asker or text")?;
     check(fits(question, fact), "misses the subject or gives the answer away")?;
+    check(keeps_meaning(&found, fact, plain), "strays from the fact")?;
     check(apart(&item.question, question, &fact.subject, &fact.answer), "too close to the item")
+}
+
+/// Whether a question asks for the same as `plain`, as far as words tell: the same question word,
+/// something of the attribute, the subject once, and no telling word that neither the sentence nor
+/// the plain question holds.
+fn keeps_meaning(found: &[String], fact: &Fact, plain: &str) -> bool {
+    let plain = words(plain);
+    let asks = |found: &[String]| found.iter().find_map(|w| ASKING.iter().position(|class| listed(class, w)));
+    let when = fact.kind == record::FactKind::Date && found.iter().any(|w| w == "when");
+    if asks(found) != asks(&plain) && !when {
+        return false;
+    }
+    let subject = words(&fact.subject);
+    let telling = |w: &&String| !listed(FUNCTION, w);
+    let count = |all: &[String], word: &String| all.iter().filter(|w| *w == word).count();
+    if subject.iter().filter(telling).any(|w| count(found, w) > count(&plain, w).max(count(&subject, w))) {
+        return false;
+    }
+    // `hung` for `hangs` cannot be told, `assigning` for `assigns` can: four letters in common.
+    let alike = |a: &str, b: &str| a == b || a.len() >= 4 && b.len() >= 4 && a.as_bytes()[..4] == b.as_bytes()[..4];
+    let attribute: Vec<String> = words(&fact.attribute).into_iter().filter(|w| !listed(FUNCTION, w)).collect();
+    if !attribute.is_empty() && !found.iter().any(|w| attribute.iter().any(|a| alike(a, w))) {
+        return false;
+    }
+    let sentence = words(&fact.citation.text);
+    let known = |w: &String| plain.iter().chain(&sentence).chain(&attribute).any(|k| alike(k, w));
+    found.iter().filter(telling).all(|w| known(w) || listed(SYNONYMS, w))
 }
 
 /// By how many nats a token the answer is less likely after `question` than after `plain`, both

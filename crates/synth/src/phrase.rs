@@ -20,7 +20,7 @@ const NEVER_FIRST: &str = "this that these those it they he she we you i there h
 /// Words that make a phrase incomplete or ambiguous wherever they stand.
 const NEVER_INSIDE: &str = "who which that whose where when because if not it they them this these those he she him we us \
     you your our my their his her its same other following above below such previous next former latter former \
-    respectively etc all both so called named known doing";
+    respectively etc never always not only all both so called named known doing";
 /// Things that every document has many of: alone they name nothing.
 pub(crate) const GENERIC: &str = "thing things way ways case cases example examples list lists table tables column columns row rows \
     value values number numbers result results size sizes name names type types kind kinds part parts item items set \

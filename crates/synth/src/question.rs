@@ -253,3 +253,104 @@ fn ask(
         None => alone("what"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus;
+
+    /// The direct and the indirect question of the only fact of a sentence with this answer.
+    fn check(sentence: &str, answer: &str, direct: &str, indirect: &str) {
+        let facts = corpus::facts(sentence);
+        let fact = facts.iter().find(|fact| fact.answer == answer).unwrap_or_else(|| panic!("{facts:?}"));
+        let slots = slots(fact);
+        let get = |name: &str| slots.iter().find(|(slot, _)| *slot == name).map_or("", |(_, value)| value.as_str());
+        assert_eq!((get("q"), get("i")), (direct, indirect), "{sentence}");
+    }
+
+    #[test]
+    fn sentences_turn_into_questions() {
+        check(
+            "The coolant alarm comes at 98 °C.",
+            "98 °C",
+            "at what temperature does the coolant alarm come",
+            "what temperature the coolant alarm comes at",
+        );
+        check(
+            "Dame Tansy weighs 85 kilograms.",
+            "85 kilograms",
+            "how much does Dame Tansy weigh",
+            "how much Dame Tansy weighs",
+        );
+        check(
+            "At full load Agatha burns 31 litres of fuel an hour.",
+            "31 litres",
+            "how much fuel does Agatha burn an hour at full load",
+            "how much fuel Agatha burns an hour at full load",
+        );
+        check(
+            "The mill wheel is 7 metres wide.",
+            "7 metres",
+            "how wide is the mill wheel",
+            "how wide the mill wheel is",
+        );
+        check(
+            "The old tower has 118 steps.",
+            "118",
+            "how many steps does the old tower have",
+            "how many steps the old tower has",
+        );
+        check(
+            "The mill shop was founded in 1934.",
+            "1934",
+            "in which year was the mill shop founded",
+            "which year the mill shop was founded in",
+        );
+        check(
+            "The wheel house stands beside the salt pond.",
+            "beside the salt pond",
+            "where does the wheel house stand",
+            "where the wheel house stands",
+        );
+        check(
+            "The fuel tanks are cleaned every May.",
+            "every May",
+            "how often are the fuel tanks cleaned",
+            "how often the fuel tanks are cleaned",
+        );
+        check(
+            "The lake pump can lift 12 litres per second.",
+            "12 litres per second",
+            "how much can the lake pump lift",
+            "how much the lake pump can lift",
+        );
+        check(
+            "Ada Bergholm has led the mill since 2019.",
+            "2019",
+            "since which year has Ada Bergholm led the mill",
+            "which year Ada Bergholm has led the mill since",
+        );
+        check(
+            "The intake pipe is placed at a depth of 6 metres.",
+            "6 metres",
+            "at what depth is the intake pipe placed",
+            "what depth the intake pipe is placed at",
+        );
+        check(
+            "The mill gate lies 38 metres above the sea.",
+            "38 metres",
+            "how far does the mill gate lie above the sea",
+            "how far the mill gate lies above the sea",
+        );
+    }
+
+    #[test]
+    fn number_of_a_phrase_is_that_of_its_head() {
+        for plural in ["the blades", "storm shutters", "Port and Starboard", "the keys of the mill", "people"] {
+            assert!(is_plural(plural), "{plural}");
+        }
+        for single in ["the hub of each turbine", "a press", "Bellows", "the glass", "the path to the cells"] {
+            assert!(!is_plural(single), "{single}");
+        }
+    }
+}

@@ -24,3 +24,22 @@ pub fn review(items: &[Item], samples: &[Sample], count: usize, seed: u64) -> Ve
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, corpus, select, word};
+
+    #[tokio::test]
+    async fn draws_so_many_items_and_shows_all_that_a_judge_needs() {
+        let config = Config { model_wordings: 0, verify: false, ..Config::default() };
+        let facts = select(corpus::facts(corpus::MANUAL), &config, 1).facts;
+        let model: lm::SharedModel = std::sync::Arc::new(lm::ScriptedModel::new());
+        let made = word(&facts, &model, &config, 1).await.expect("word");
+        let lines = review(&made.items, &made.samples, 5, 1);
+        assert_eq!(lines.iter().filter(|line| line.contains("answer:   ")).count(), 5);
+        assert_eq!(lines.iter().filter(|line| line.contains("trained:  ")).count(), 20);
+        assert_ne!(lines, review(&made.items, &made.samples, 5, 2));
+        assert!(review(&[], &[], 5, 1).is_empty());
+    }
+}

@@ -174,3 +174,68 @@ fn budget(facts: Vec<Fact>, config: &Config, seed: u64, drops: &mut Vec<Drop>) -
     drops.extend(left.map(|(_, fact)| drop(&fact, "over-budget", format!("{} facts were asked for", config.facts))));
     taken
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus;
+
+    fn pool() -> Vec<Fact> {
+        let other = "The tower has 99 steps.\nThe bookkeeper is Anders Holm.\nThe bath holds 7 people.";
+        let mut facts = corpus::facts(corpus::MANUAL);
+        facts.extend(crate::facts(&corpus::document("other.md", other), &Config::default()));
+        facts.extend(crate::facts(
+            &corpus::document("third.md", "The mill wheel is 7.5 metres wide."),
+            &Config::default(),
+        ));
+        facts
+    }
+
+    #[test]
+    fn proposed_is_taken_plus_dropped() {
+        for budget in [1, 5, 20, 500] {
+            let config = Config { facts: budget, ..Config::default() };
+            let proposed = pool().len();
+            let selection = select(pool(), &config, 3);
+            assert!(selection.facts.len() <= budget);
+            assert_eq!(proposed, selection.facts.len() + selection.drops.len());
+            let coverage = selection.coverage.values();
+            let sums = coverage.fold((0, 0), |(p, t), c| (p + c.proposed, t + c.taken));
+            assert_eq!(sums, (proposed, selection.facts.len()));
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_facts_does_not_matter_and_the_seed_does() {
+        let config = Config { facts: 12, ..Config::default() };
+        let mut reversed = pool();
+        reversed.reverse();
+        assert_eq!(select(pool(), &config, 3).facts, select(reversed, &config, 3).facts);
+        assert_ne!(select(pool(), &config, 3).facts, select(pool(), &config, 4).facts);
+    }
+
+    #[test]
+    fn contradictions_and_duplicates_are_dropped_with_the_reason() {
+        let selection = select(pool(), &Config::default(), 1);
+        let reasons = |subject: &str| -> Vec<&str> {
+            let all = pool();
+            let ids: Vec<&str> = all.iter().filter(|f| f.subject == subject).map(|f| f.id.as_str()).collect();
+            let drops = selection.drops.iter().filter(|d| ids.contains(&d.record.as_str()));
+            drops.map(|d| d.reason.as_str()).collect()
+        };
+        assert_eq!(reasons("the tower"), ["contradictory", "contradictory"]);
+        assert_eq!(reasons("the bookkeeper"), ["contradictory", "contradictory"]);
+        assert_eq!(reasons("the mill wheel"), ["duplicate"]);
+        assert!(reasons("the bath").is_empty());
+    }
+
+    #[test]
+    fn banks_have_their_shares() {
+        let selection = select(pool(), &Config { facts: 40, ..Config::default() }, 9);
+        let count = |bank| selection.facts.iter().filter(|(_, b)| *b == bank).count();
+        let all = selection.facts.len() as f64;
+        assert_eq!(count(Bank::Practice), (all * 0.15).round() as usize);
+        assert_eq!(count(Bank::Validation), (all * 0.2).round() as usize);
+        assert_eq!(count(Bank::Control), 0);
+    }
+}

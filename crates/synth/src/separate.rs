@@ -50,3 +50,32 @@ pub fn overlaps(samples: &[Sample], items: &[Item]) -> Vec<Overlap> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Synthesis, corpus, select, word};
+
+    async fn made() -> Synthesis {
+        let config = Config { model_wordings: 0, verify: false, ..Config::default() };
+        let facts = select(corpus::facts(corpus::MANUAL), &config, 1).facts;
+        let model: lm::SharedModel = std::sync::Arc::new(lm::ScriptedModel::new());
+        word(&facts, &model, &config, 1).await.expect("word")
+    }
+
+    #[tokio::test]
+    async fn a_shared_run_of_eight_words_or_a_shared_frame_is_found() {
+        let mut made = made().await;
+        assert_eq!(overlaps(&made.samples, &made.items), []);
+        made.items[0].question = "one two three four five six seven eight nine?".into();
+        made.samples[5].messages[0].content = "Zero one two three four five six seven eight!".into();
+        made.items[1].wording = made.samples[0].wording.clone();
+        let found = overlaps(&made.samples, &made.items);
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].item.as_str(), found[0].sample.as_str()),
+            (made.items[0].id.as_str(), made.samples[5].id.as_str())
+        );
+        assert!(found[1].shared.contains("wording"));
+    }
+}

@@ -80,7 +80,7 @@ pub(crate) fn is_participle(word: &str) -> bool {
         || listed(
             "made built held kept hung cast cut set put sold known found bound worn drawn written given taken sent paid \
              run laid led lit wound shut born bought brought taught grown rung read dug done driven woven sewn proven shown broken seen torn chosen spoken frozen hidden \
-             meant thrown spent",
+             meant thrown spent sown grown",
             word,
         )
 }

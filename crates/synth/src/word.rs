@@ -211,3 +211,143 @@ fn label(family: Family) -> &'static str {
         Family::Action => "action",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use lm::{Error, Fault, ScriptedModel};
+
+    use crate::words::{masked, shared};
+    use crate::{corpus, overlaps, select};
+
+    fn taken(seed: u64) -> Vec<(Fact, Bank)> {
+        select(corpus::facts(corpus::MANUAL), &Config::default(), seed).facts
+    }
+
+    fn plain() -> Config {
+        Config { model_wordings: 0, verify: false, ..Config::default() }
+    }
+
+    async fn run(facts: &[(Fact, Bank)], model: ScriptedModel, config: &Config, seed: u64) -> Synthesis {
+        let model: SharedModel = Arc::new(model);
+        word(facts, &model, config, seed).await.expect("word")
+    }
+
+    #[tokio::test]
+    async fn items_stand_apart_from_training_under_every_seed() {
+        for seed in 0..20 {
+            let facts = taken(seed);
+            let result = run(&facts, ScriptedModel::new(), &plain(), seed).await;
+            assert_eq!(result.items.len(), facts.len(), "{:?}", result.drops);
+            assert_eq!(overlaps(&result.samples, &result.items), []);
+            for item in &result.items {
+                let (fact, bank) = facts.iter().find(|(f, _)| f.id == item.fact).expect("fact");
+                assert_eq!(item.bank, *bank);
+                assert!(item.sentence.contains(&item.answers[0]));
+                assert!(fits(&item.question, fact), "{}", item.question);
+                let samples: Vec<_> = result.samples.iter().filter(|s| s.fact == item.fact).collect();
+                assert_eq!(samples.len(), 4);
+                for sample in samples {
+                    let question = &sample.messages[0].content;
+                    assert!(fits(question, fact), "{question}");
+                    let mask = |text: &str| masked(text, &fact.subject, &fact.answer);
+                    assert!(shared(&mask(&item.question), &mask(question)) <= 0.5, "{} / {question}", item.question);
+                    assert_eq!(sample.messages[1].content, fact.answer);
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn slices_give_the_same_records() {
+        let facts = taken(5);
+        let whole = run(&facts, ScriptedModel::new(), &plain(), 5).await;
+        let mut parts = Synthesis::default();
+        for part in facts.chunks(7) {
+            parts.append(run(part, ScriptedModel::new(), &plain(), 5).await);
+        }
+        assert_eq!(whole, parts);
+    }
+
+    #[tokio::test]
+    async fn asked_is_delivered_plus_drops_whatever_the_model_does() {
+        let facts = taken(2);
+        let config = Config { model_wordings: 2, ..Config::default() };
+        let models = [
+            ScriptedModel::new(),
+            ScriptedModel::new().reply("Dame Tansy weigh", "What is the weight of Dame Tansy?"),
+            ScriptedModel::new().fault(Fault::Fail(Error::Engine("down".into()))).fault(Fault::Truncate(3)),
+        ];
+        for model in models {
+            let result = run(&facts, model, &config, 2).await;
+            let count = |stage: &str| result.drops.iter().filter(|d| d.stage == stage).count();
+            assert_eq!(result.facts.asked, facts.len());
+            assert_eq!(result.facts.asked, result.facts.delivered + count("synth-fact"));
+            assert_eq!(result.wordings.asked, result.facts.delivered * 6);
+            assert_eq!(result.wordings.asked, result.wordings.delivered + count("synth-wording"));
+            assert_eq!(result.items.len(), result.facts.delivered);
+        }
+    }
+
+    #[tokio::test]
+    async fn exam_items_do_not_depend_on_the_model() {
+        let facts = taken(7);
+        let without = run(&facts, ScriptedModel::new(), &plain(), 7).await;
+        // This model knows every answer and supports none: all verified facts fall.
+        let mut knowing = ScriptedModel::new().score_words("", -1.0);
+        for (fact, _) in &facts {
+            knowing = knowing.reply(&fact.subject, &fact.answer);
+        }
+        let with = run(&facts, knowing, &Config::default(), 7).await;
+        let exam = |s: &Synthesis| s.items.iter().filter(|i| i.bank == Bank::Exam).cloned().collect::<Vec<_>>();
+        assert_eq!(exam(&without), exam(&with));
+        assert!(with.items.iter().all(|item| item.bank == Bank::Exam));
+    }
+
+    #[tokio::test]
+    async fn a_good_wording_of_the_model_is_taken_and_others_are_dropped_with_the_rule() {
+        let facts: Vec<_> = taken(3).into_iter().filter(|(f, _)| f.answer == "85 kilograms").collect();
+        let config = Config { verify: false, ..Config::default() };
+        let reply = |text: &str| ScriptedModel::new().reply("Dame Tansy weigh?\nIn other words:", text);
+        let good = run(&facts, reply(" In kilograms, how much does Dame Tansy weigh?"), &config, 3).await;
+        assert_eq!(good.samples.last().map(|s| s.wording.as_str()), Some("model"), "{:?}", good.drops);
+        for (bad, reason, rule) in [
+            ("How much does it weigh?", "rejected", "misses the subject"),
+            ("Does Dame Tansy weigh 85 kilograms?", "rejected", "begins oddly"),
+            ("How much do I weigh, Dame Tansy?", "rejected", "speaks of asker"),
+            ("What Dame Tansy weighs in kilograms", "rejected", "no single question"),
+            ("How much does Dame Tansy weigh on Mars?", "rejected", "strays"),
+            ("Where does Dame Tansy weigh anchor?", "rejected", "strays"),
+            ("", "rejected", "no single question"),
+        ] {
+            let result = run(&facts, reply(bad), &config, 3).await;
+            let drop = result.drops.first().expect("drop");
+            assert_eq!(drop.reason, reason);
+            assert!(drop.detail.contains(rule), "{bad}: {}", drop.detail);
+            assert_eq!(result.samples.len(), 4);
+        }
+    }
+
+    #[tokio::test]
+    async fn verification_drops_what_is_unsupported_known_or_could_not_be_asked() {
+        let facts: Vec<_> = taken(3)
+            .into_iter()
+            .filter(|(f, _)| f.answer == "85 kilograms")
+            .map(|(f, _)| (f, Bank::Validation))
+            .collect();
+        let config = Config { model_wordings: 0, margin: -1.0, ..Config::default() };
+        let reason = async |model: ScriptedModel, config: &Config| {
+            let result = run(&facts, model, config, 3).await;
+            result.drops.first().map(|drop| drop.reason.clone())
+        };
+        assert_eq!(reason(ScriptedModel::new(), &config).await, None);
+        let known = ScriptedModel::new().reply("Dame Tansy", "85 kilograms.");
+        assert_eq!(reason(known, &config).await.as_deref(), Some("known-already"));
+        let strict = Config { margin: 0.5, ..config.clone() };
+        assert_eq!(reason(ScriptedModel::new(), &strict).await.as_deref(), Some("unsupported"));
+        let down = ScriptedModel::new().fault(Fault::Fail(Error::Engine("down".into())));
+        assert_eq!(reason(down, &config).await.as_deref(), Some("model-failed"));
+    }
+}

@@ -8,7 +8,7 @@ use crate::words::listed;
 
 /// Prepositions that tell a place.
 const PLACES: &str = "in on at beside behind under above below near between inside outside opposite beneath within \
-    against around next";
+    against around along across next";
 /// Verbs that say where something is.
 const STANDING: &str = "stand lie hang sit live";
 /// Participles that say where something is.
