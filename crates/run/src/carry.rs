@@ -107,22 +107,13 @@ pub(crate) async fn carry(
         reports[shard as usize] = Some(report);
         if plan.shards > 1 {
             let done = reports.iter().flatten().count() as u64;
-            watch.tell(Event::Progress {
-                stage: name.clone(),
-                done,
-                total: plan.shards.into(),
-                detail: String::new(),
-            });
+            watch.tell(Event::Progress { stage: name.clone(), done, total: plan.shards.into(), detail: String::new() });
         }
     }
 
     let reports: Vec<ShardReport> = reports.into_iter().flatten().collect();
     let carried = merge(&folder, &plan, &reports, recipe, kernels, begin)?;
-    watch.tell(Event::Finished {
-        stage: name,
-        summary: summary(&carried.records),
-        seconds: carried.manifest.seconds,
-    });
+    watch.tell(Event::Finished { stage: name, summary: summary(&carried.records), seconds: carried.manifest.seconds });
     Ok(carried)
 }
 

@@ -1,10 +1,11 @@
 //! The main job: documents and a model in, a better model out, with the proof.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rag::Retriever;
-use record::{Bank, Item, Manifest, Mode, Response};
+use record::{Bank, Fact, Item, Manifest, Mode, Response};
 use report::{Cost, DocumentLine, Flow as Line, Report};
 use weights::Adapter;
 
@@ -18,6 +19,8 @@ use crate::{Recipe, Result, Watch};
 
 /// Name of the adapter in the engine.
 const LEARNED: &str = "learned";
+/// Name of the user's own bank.
+const OWN: &str = "own bank";
 /// A loss on general questions that is still accepted, as a share of 1.
 const ACCEPTED_LOSS: f64 = -0.04;
 
@@ -103,7 +106,7 @@ fn papers(recipe: &Recipe, made: &Synthesised, sources: &Sources) -> Result<Vec<
     let generated: Vec<Item> = made.items.iter().filter(|item| item.bank == Bank::Exam).cloned().collect();
     let mut papers = vec![Paper { name: "generated".into(), items: generated.clone(), mode: Mode::Closed }];
     if let Some(bank) = &recipe.exam.bank {
-        papers.push(Paper { name: "own bank".into(), items: exam::read_bank(bank)?, mode: Mode::Closed });
+        papers.push(Paper { name: OWN.into(), items: exam::read_bank(bank)?, mode: Mode::Closed });
     }
     if recipe.exam.open_book {
         papers.push(Paper { name: "generated, open book".into(), items: generated, mode: Mode::Open });
@@ -134,7 +137,7 @@ fn report(
         at = range.end;
         // An exam about fewer than two facts has no standard error, and so no place in a report.
         if paper.items.len() > 1 {
-            let (title, bar) = title(&paper.name);
+            let (title, bar) = title(&paper.name, flow.recipe.exam.bar);
             compared.push(report::Paper::new(title, bar, &paper.items, &first[range.clone()], &second[range])?);
         }
     }
@@ -163,21 +166,50 @@ fn report(
         title: flow.recipe.documents.clone(),
         model: flow.recipe.model.clone(),
         documents: documents(made),
-        flow: lines(made),
+        flow: lines(made, &flow.recipe.synth),
         curve: pick(&learned.records, |r| if let Record::Step(s) = r { Some(s) } else { None }),
         papers: compared,
         overlap: Some(exam::overlap(&exam, &made.samples, &made.facts())),
         costs,
-        notes: Vec::new(),
+        notes: notes(papers, made),
         manifest,
     })
 }
 
+/// How much of the user's own bank the rules could have taught at all.
+fn notes(papers: &[Paper], made: &Synthesised) -> Vec<String> {
+    let Some(bank) = papers.iter().find(|paper| paper.name == OWN) else { return Vec::new() };
+    let taken = made.facts();
+    let covered = |facts: &[Fact]| bank.items.iter().filter(|item| facts.iter().any(|f| asks_for(item, f))).count();
+    vec![format!(
+        "Your own bank asks about {} facts. The rules found {} of them in the documents, and {} were among the {} that \
+         were taught; the others can only be right by luck.",
+        bank.items.len(),
+        covered(&made.proposed),
+        covered(&taken),
+        taken.len(),
+    )]
+}
+
+/// Whether an item of a foreign bank asks for this fact: same document, same answer, and every word
+/// of the fact's subject stands in the item's question or its sentence.
+fn asks_for(item: &Item, fact: &Fact) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
+    };
+    let said = words(&format!("{} {}", item.question, item.sentence));
+    let subject = words(&fact.subject);
+    let same_document = item.document == fact.document || item.document.ends_with(&format!("/{}", fact.document));
+    same_document
+        && exam::exact_match(&fact.answer, &item.answers)
+        && subject.iter().filter(|w| !["the", "a", "an", "of"].contains(&w.as_str())).all(|w| said.contains(w))
+}
+
 /// A paper's name for readers, and the difference that is asked of it.
-fn title(name: &str) -> (&'static str, Option<f64>) {
+fn title(name: &str, bar: f64) -> (&'static str, Option<f64>) {
     match name {
-        "generated" => ("new questions about the documents", None),
-        "own bank" => ("your own questions", None),
+        "generated" => ("new questions about the documents", Some(bar)),
+        OWN => ("your own questions", None),
         "generated, open book" => ("the same questions with the documents at hand", None),
         _ => ("general knowledge that must not be lost", Some(ACCEPTED_LOSS)),
     }
@@ -197,8 +229,20 @@ fn documents(made: &Synthesised) -> Vec<DocumentLine> {
 }
 
 /// Asked = delivered + dropped, for documents, facts and wordings.
-fn lines(made: &Synthesised) -> Vec<Line> {
+fn lines(made: &Synthesised, config: &synth::Config) -> Vec<Line> {
     let drops = |at: usize| made.stages[at].manifest.dropped.clone();
+    let of_stage = |stage: &str| {
+        let mut counts = BTreeMap::new();
+        for record in &made.stages[3].records {
+            if let Record::Drop(drop) = record
+                && drop.stage == stage
+            {
+                *counts.entry(drop.reason.clone()).or_insert(0) += 1;
+            }
+        }
+        counts
+    };
+    let wordings = made.items.len() * (config.wordings + config.model_wordings);
     let line = |name: &str, asked: usize, delivered: usize, drops| Line {
         name: name.into(),
         asked: asked as u64,
@@ -208,7 +252,8 @@ fn lines(made: &Synthesised) -> Vec<Line> {
     let unread: u64 = drops(0).values().sum();
     vec![
         line("documents", made.read.len() + unread as usize, made.read.len(), drops(0)),
-        line("facts", made.proposed.len(), made.taken.len(), drops(2)),
-        line("wordings", made.asked, made.samples.len() + made.items.len(), drops(3)),
+        line("facts proposed", made.proposed.len(), made.taken.len(), drops(2)),
+        line("exam questions", made.taken.len(), made.items.len(), of_stage("synth-fact")),
+        line("training wordings", wordings, made.samples.len(), of_stage("synth-wording")),
     ]
 }

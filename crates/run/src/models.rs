@@ -42,7 +42,7 @@ struct Files {
 /// Several addresses of one model are written with commas between them.
 pub fn load(name: &str, recipe: &Recipe, sources: &pull::Sources) -> Result<Model> {
     if name.starts_with("http://") || name.starts_with("https://") {
-        return remote(name, &recipe.remote);
+        return remote(name, &recipe.remote, &sources.options.cache);
     }
     let files = find(name, sources)?;
     let checkpoint = Arc::new(Checkpoint::open(&files.weights)?);
@@ -89,11 +89,16 @@ fn find(name: &str, sources: &pull::Sources) -> Result<Files> {
     Ok(Files { weights: sources.pull(name)?, adapter: None })
 }
 
-fn remote(addresses: &str, config: &lm_http::Config) -> Result<Model> {
+fn remote(addresses: &str, config: &lm_http::Config, cache: &Path) -> Result<Model> {
     let addresses = addresses.split(',').map(|address| address.trim().to_string()).collect();
-    let model = Arc::new(HttpModel::new(lm_http::Config { addresses, ..config.clone() })?);
+    // A remote answer is reproduced from its cache: the server promises nothing.
+    let cache = config.cache.clone().or_else(|| Some(cache.join("requests")));
+    let model = Arc::new(HttpModel::new(lm_http::Config { addresses, cache, ..config.clone() })?);
     let identity = vec![Input { path: model.name().into(), sha256: String::new() }];
-    let meter = { let model = model.clone(); Arc::new(move || model.spent().usd) };
+    let meter = {
+        let model = model.clone();
+        Arc::new(move || model.spent().usd)
+    };
     Ok(Model { shared: model, adapter: None, local: None, meter, identity })
 }
 

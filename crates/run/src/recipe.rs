@@ -41,7 +41,11 @@ pub struct ExamRecipe {
     pub bank: Option<PathBuf>,
     /// Sit the generated bank with the documents at hand as well.
     pub open_book: bool,
-    /// Number of general questions (OpenBookQA and CommonsenseQA) that must not be lost; 0 for none.
+    /// Gain on the generated questions that counts as success, as a share of 1: the report says
+    /// whether the whole interval reaches it.
+    pub bar: f64,
+    /// Number of general questions (OpenBookQA and CommonsenseQA, 1,721 in all) that must not be
+    /// lost; 0 for none.
     pub control: usize,
     /// Questions a shard.
     pub shard_items: usize,
@@ -68,7 +72,7 @@ impl Default for Recipe {
 
 impl Default for ExamRecipe {
     fn default() -> Self {
-        Self { bank: None, open_book: true, control: 400, shard_items: 64, sit: exam::Config::default() }
+        Self { bank: None, bar: 0.2, open_book: true, control: 1721, shard_items: 64, sit: exam::Config::default() }
     }
 }
 
@@ -145,7 +149,8 @@ fn apply(table: &mut toml::Table, set: &str) -> Result<()> {
 fn recipe_error(source_name: &str, error: &toml::de::Error) -> Error {
     let mut names = error.message().split('`').skip(1).step_by(2);
     let hint = error.message().starts_with("unknown field").then(|| names.next()).flatten().and_then(|unknown| {
-        let near = names.max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)))?;
+        let near =
+            names.max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)))?;
         Some(if strsim::jaro_winkler(unknown, near) > 0.6 {
             format!("did you mean `{near}`?")
         } else {

@@ -55,8 +55,6 @@ pub struct Synthesised {
     pub proposed: Vec<Fact>,
     /// Facts that were taken, and the bank of each one's held-out wording.
     pub taken: Vec<(Fact, Bank)>,
-    /// Wordings that were asked for: those to train on, and one to examine.
-    pub asked: usize,
     /// Training samples.
     pub samples: Vec<Sample>,
     /// Exam questions of all banks.
@@ -127,7 +125,8 @@ pub(crate) async fn synthesise_in(flow: &Flow<'_>, model: &Model) -> Result<Synt
     if proposed.is_empty() {
         return Err(Error::Nothing {
             problem: format!("no checkable fact found in {} documents", documents.len()),
-            hint: "the rules look for names, numbers, dates, settings and definitions in English prose and tables".into(),
+            hint: "the rules look for names, numbers, dates, settings and definitions in English prose and tables"
+                .into(),
         });
     }
 
@@ -144,7 +143,6 @@ pub(crate) async fn synthesise_in(flow: &Flow<'_>, model: &Model) -> Result<Synt
         .filter_map(|r| if let Record::Fact(fact, Some(bank)) = r { Some((fact.clone(), *bank)) } else { None })
         .collect();
 
-    let wordings = taken.len() * (recipe.synth.wordings + recipe.synth.model_wordings + 1);
     let mut inputs = selected.outputs();
     inputs.extend(model.identity.iter().cloned());
     let word = Word {
@@ -167,7 +165,6 @@ pub(crate) async fn synthesise_in(flow: &Flow<'_>, model: &Model) -> Result<Synt
         read: documents,
         proposed,
         taken,
-        asked: wordings,
         samples: pick(&worded.records, |r| if let Record::Sample(s) = r { Some(s) } else { None }),
         items: pick(&worded.records, |r| if let Record::Item(i) = r { Some(i) } else { None }),
         dropped,

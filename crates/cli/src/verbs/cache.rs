@@ -30,7 +30,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
             let entries = assets::cached(&options)?;
             let mut text: Vec<_> = entries
                 .iter()
-                .map(|entry| format!("{:<24} {:>7} MB  {}", entry.name, entry.bytes.div_ceil(1_000_000), entry.path.display()))
+                .map(|entry| {
+                    format!("{:<24} {:>7} MB  {}", entry.name, entry.bytes.div_ceil(1_000_000), entry.path.display())
+                })
                 .collect();
             if text.is_empty() {
                 text.push(format!("nothing in {}", options.cache.display()));
@@ -39,7 +41,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         }
         Action::Clean { names } => {
             let freed = assets::clean(&options, names)?;
-            context.print(&serde_json::json!({ "freed_bytes": freed }), format!("freed {} MB", freed.div_ceil(1_000_000)))
+            context
+                .print(&serde_json::json!({ "freed_bytes": freed }), format!("freed {} MB", freed.div_ceil(1_000_000)))
         }
     }
 }

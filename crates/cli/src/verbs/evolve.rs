@@ -7,10 +7,12 @@ use crate::context::Context;
 /// Documents in, a better model out, with the proof: samples made from the documents, an adapter
 /// learned from them, an exam before and after, a report.
 #[derive(Args)]
-#[command(after_help = "Examples:  lyceum evolve                                 the SQLite manual, SmolLM2-135M\n           \
+#[command(
+    after_help = "Examples:  lyceum evolve                                 the SQLite manual, SmolLM2-135M\n           \
                         lyceum evolve examples/station/handbook --bank examples/station/bank.jsonl\n           \
                         lyceum evolve my-docs --model hf:HuggingFaceTB/SmolLM2-360M-Instruct --set learn.epochs=4\n\n\
-                        Ctrl-C, a kill or a full disk lose nothing: the same command continues.")]
+                        Ctrl-C, a kill or a full disk lose nothing: the same command continues."
+)]
 pub struct Arguments {
     /// Folder of documents (HTML, Markdown, text, PDF), or a named document set
     documents: Option<String>,

@@ -6,9 +6,11 @@ use crate::context::Context;
 
 /// Writes what a run learned in the form that other tools read.
 #[derive(Args)]
-#[command(after_help = "Examples:  lyceum export runs/handbook --to gguf --out handbook.gguf   (llama.cpp)\n           \
+#[command(
+    after_help = "Examples:  lyceum export runs/handbook --to gguf --out handbook.gguf   (llama.cpp)\n           \
                         lyceum export runs/handbook --to hf --out handbook/         (transformers)\n           \
-                        lyceum export runs/handbook --to peft --out adapter/        (peft)")]
+                        lyceum export runs/handbook --to peft --out adapter/        (peft)"
+)]
 pub struct Arguments {
     /// Run folder, or any model for gguf and hf
     run: String,

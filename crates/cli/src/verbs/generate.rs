@@ -80,10 +80,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     let recipe = context.recipe()?;
     let model = run::models::load(&recipe.model, &recipe, &context.sources())?;
     let prompt = if arguments.chat { Prompt::ask(text) } else { Prompt::Raw(text) };
-    let request = Generate {
-        n: arguments.n,
-        ..arguments.sampling.request(prompt, recipe.seed, model.adapter.clone())
-    };
+    let request = Generate { n: arguments.n, ..arguments.sampling.request(prompt, recipe.seed, model.adapter.clone()) };
     let live = arguments.n == 1 && !context.shared.json;
     context.end();
     let answer = context.block_on(async {
@@ -99,7 +96,6 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         println!();
         return Ok(());
     }
-    let texts: Vec<_> =
-        answer.completions.iter().enumerate().map(|(i, c)| format!("[{}]{}", i + 1, c.text)).collect();
+    let texts: Vec<_> = answer.completions.iter().enumerate().map(|(i, c)| format!("[{}]{}", i + 1, c.text)).collect();
     context.print(&answer, texts.join("\n"))
 }

@@ -7,8 +7,10 @@ use crate::context::Context;
 
 /// Learns an adapter from samples, or shows what would be learned.
 #[derive(Args)]
-#[command(after_help = "Examples:  lyceum learn sft runs/my-synth/samples/samples.jsonl --out runs/my-adapter\n           \
-                        lyceum learn inspect runs/my-synth/samples/samples.jsonl")]
+#[command(
+    after_help = "Examples:  lyceum learn sft runs/my-synth/samples/samples.jsonl --out runs/my-adapter\n           \
+                        lyceum learn inspect runs/my-synth/samples/samples.jsonl"
+)]
 pub struct Arguments {
     #[command(subcommand)]
     what: What,
@@ -47,7 +49,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
             let (adapter, loss) = context.block_on(work)?;
             context.print(
                 &serde_json::json!({ "adapter": adapter, "loss": loss }),
-                format!("last loss {loss:.4}\nadapter: {}\n   chat: lyceum chat --model {}", adapter.display(), out.display()),
+                format!(
+                    "last loss {loss:.4}\nadapter: {}\n   chat: lyceum chat --model {}",
+                    adapter.display(),
+                    out.display()
+                ),
             )
         }
         What::Inspect { samples, n } => {

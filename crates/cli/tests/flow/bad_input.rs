@@ -125,7 +125,21 @@ fn walk(folder: &std::path::Path) -> Vec<String> {
 #[test]
 fn every_help_names_an_example() {
     let setting = Setting::new();
-    for verb in ["pull", "synth", "learn", "exam", "evolve", "report", "chat", "generate", "export", "validate", "plan", "cache", "completions"] {
+    for verb in [
+        "pull",
+        "synth",
+        "learn",
+        "exam",
+        "evolve",
+        "report",
+        "chat",
+        "generate",
+        "export",
+        "validate",
+        "plan",
+        "cache",
+        "completions",
+    ] {
         let output = run(setting.lyceum(&[verb, "--help"]));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.contains("Example") && text.contains(&format!("lyceum {verb}")), "{verb}: {text}");

@@ -126,8 +126,7 @@ impl Stage for Sit {
         let library = library.as_deref().filter(|_| paper.mode == Mode::Open);
         let adapter = adapter.as_deref();
         let (label, config) = (&self.label, &self.config);
-        let responses =
-            exam::sit(items, label, model, adapter, paper.mode, library, config, &mut progress).await?;
+        let responses = exam::sit(items, label, model, adapter, paper.mode, library, config, &mut progress).await?;
         let mut usage = Usage::default();
         for response in &responses {
             usage += response.usage;
