@@ -33,7 +33,8 @@ pub fn encoded(checkpoint: &Checkpoint, encoding: Encoding) -> Result<PathBuf> {
 /// Tokens of the station handbook, all chapters in order: real prose that no model has seen.
 pub fn handbook(checkpoint: &Checkpoint) -> Result<(String, Vec<u32>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/station/handbook");
-    let mut pages: Vec<_> = std::fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let mut pages: Vec<_> =
+        std::fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
     pages.sort();
     let pages: Vec<String> = pages.iter().map(std::fs::read_to_string).collect::<Result<_, _>>()?;
     let text = pages.join("\n");

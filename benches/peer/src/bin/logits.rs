@@ -21,7 +21,8 @@ fn main() -> Result<()> {
     let checkpoint = Checkpoint::open(&model_path()?)?;
     let (text, tokens) = handbook(&checkpoint)?;
     let reference = load(&backend, &encoded(&checkpoint, Encoding::F32)?)?;
-    let theirs: Vec<u32> = reference.vocab().tokenize(text.as_bytes(), false, false).iter().map(|t| t.0 as u32).collect();
+    let theirs: Vec<u32> =
+        reference.vocab().tokenize(text.as_bytes(), false, false).iter().map(|t| t.0 as u32).collect();
     ensure!(theirs == tokens, "the tokenizers differ on the handbook");
     println!("tokens of the station handbook, ours and llama.cpp's: the same {}\n", tokens.len());
     ensure!(tokens.len() >= WINDOW * WINDOWS + LONG, "the text is too short");
@@ -51,7 +52,9 @@ fn main() -> Result<()> {
     }
     let (long_llama, long_fast) = compare(&tokens[WINDOW * WINDOWS..WINDOW * WINDOWS + LONG])?;
 
-    println!("| compared (reference → other) | positions | top-1 equal | mean KL | worst KL | worst Δ log p | perplexity |");
+    println!(
+        "| compared (reference → other) | positions | top-1 equal | mean KL | worst KL | worst Δ log p | perplexity |"
+    );
     println!("|---|---|---|---|---|---|---|");
     let row = |name: &str, c: &Comparison| {
         let (reference, other) = c.perplexities();

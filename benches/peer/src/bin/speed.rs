@@ -22,11 +22,14 @@ use weights::{Checkpoint, Encoding};
 const THREADS: usize = 2;
 const PREFIX: usize = 256;
 const BATCH: usize = 32;
-const STREAM_TOKENS: usize = 64;
-const BATCH_TOKENS: usize = 24;
+const STREAM_TOKENS: usize = 48;
+const BATCH_TOKENS: usize = 12;
 const PROMPT: usize = 512;
-const JOBS: [(&str, f64); 3] =
-    [("one stream, 64 tokens after 256", 1.2), ("batch of 32, 24 tokens each after a shared 256", 0.9), ("prompt of 512", 0.5)];
+const JOBS: [(&str, f64); 3] = [
+    ("one stream, 48 tokens after 256", 1.2),
+    ("batch of 32, 12 tokens each after a shared 256", 0.9),
+    ("prompt of 512", 0.5),
+];
 
 fn main() -> Result<()> {
     let pairs = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(9);
@@ -35,14 +38,19 @@ fn main() -> Result<()> {
     let path = model_path()?;
     let checkpoint = Checkpoint::open(&path)?;
     let (_, tokens) = handbook(&checkpoint)?;
-    let ours = LocalModel::load(&checkpoint, Config { threads: THREADS, precision: Precision::Int8, ..Config::default() })?;
+    let ours =
+        LocalModel::load(&checkpoint, Config { threads: THREADS, precision: Precision::Int8, ..Config::default() })?;
     let shipped = load(&backend, &path)?;
     let eight = load(&backend, &encoded(&checkpoint, Encoding::Q8_0)?)?;
     let mut peers = [
         ("as shipped", Llama::new(&backend, &shipped, THREADS, 2048, BATCH, false)?),
         ("Q8_0", Llama::new(&backend, &eight, THREADS, 2048, BATCH, false)?),
     ];
-    println!("model {}, our kernels {}, {THREADS} threads, {pairs} interleaved rounds\n", checkpoint.name, ours.kernels());
+    println!(
+        "model {}, our kernels {}, {THREADS} threads, {pairs} interleaved rounds\n",
+        checkpoint.name,
+        ours.kernels()
+    );
 
     let own = perplexity_ours(&ours, &checkpoint, &tokens)?;
     println!("perplexity over 2 × 1,024 tokens: ours {own:.4}");
@@ -50,7 +58,11 @@ fn main() -> Result<()> {
     for (name, llama) in &mut peers {
         let perplexity = perplexity_theirs(llama, &tokens)?;
         let fair = perplexity <= own * 1.002;
-        println!("  llama.cpp {name} {perplexity:.4} ({:+.2} %): {}", 100.0 * (perplexity / own - 1.0), if fair { "a peer" } else { "no peer, worse" });
+        println!(
+            "  llama.cpp {name} {perplexity:.4} ({:+.2} %): {}",
+            100.0 * (perplexity / own - 1.0),
+            if fair { "a peer" } else { "no peer, worse" }
+        );
         eligible.push(fair);
     }
     println!();
@@ -85,27 +97,37 @@ fn main() -> Result<()> {
             for (job, measured) in measured.iter().enumerate() {
                 measured.iter().enumerate().for_each(|(engine, rate)| rates[job][engine].push(*rate));
             }
-            println!("round {round}: {before}; tok/s ours {:.0} {:.0} {:.0}", measured[0][0], measured[1][0], measured[2][0]);
+            let shown = measured.map(|job| job.map(|rate| format!("{rate:.0}")).join(" / "));
+            println!("round {round}: {before}; tok/s ours / shipped / Q8_0: {}", shown.join(", "));
         }
     }
-    println!("\n| tok/s, median | ours | llama.cpp as shipped | llama.cpp Q8_0 | peer | ours ÷ peer | interval | bar |");
-    println!("|---|---|---|---|---|---|---|---|");
+    // Where llama.cpp has no type as good as ours, the bar is held against the faster one all the same.
+    if eligible == [false, false] {
+        println!("\nno type of llama.cpp is as good as ours + 0.2 %; the bars take the faster one");
+        eligible = vec![true, true];
+    }
+    println!("\n| tok/s, median | ours | llama.cpp as shipped | llama.cpp Q8_0 | ours ÷ shipped | ours ÷ Q8_0 | bar |");
+    println!("|---|---|---|---|---|---|---|");
     let mut failed = 0;
     for (job, (name, bar)) in JOBS.iter().enumerate() {
         let middle = |engine: usize| median(&rates[job][engine]).0;
-        let fair = (0..2).filter(|n| eligible[*n]).max_by(|a, b| middle(a + 1).total_cmp(&middle(b + 1)));
-        let Some(fair) = fair else { anyhow::bail!("no type of llama.cpp is as good as ours") };
-        let ratios: Vec<f64> = rates[job][0].iter().zip(&rates[job][fair + 1]).map(|(a, b)| a / b).collect();
-        let (ratio, low, high, coverage) = median(&ratios);
-        let holds = ratio >= *bar;
+        let ratio =
+            |n: usize| median(&rates[job][0].iter().zip(&rates[job][n + 1]).map(|(a, b)| a / b).collect::<Vec<_>>());
+        let show = |n: usize| {
+            let (ratio, low, high, coverage) = ratio(n);
+            format!("{ratio:.2} ({low:.2}–{high:.2}, {:.0} %)", 100.0 * coverage)
+        };
+        let fair = (0..2).filter(|n| eligible[*n]).max_by(|a, b| middle(a + 1).total_cmp(&middle(b + 1))).unwrap_or(0);
+        let holds = ratio(fair).0 >= *bar;
         failed += usize::from(!holds);
         println!(
-            "| {name} | {:.0} | {:.0} | {:.0} | {} | {ratio:.2} | {low:.2}–{high:.2} ({:.0} %) | ≥ {bar} {} |",
+            "| {name} | {:.0} | {:.0} | {:.0} | {} | {} | ≥ {bar} of {}: {} |",
             middle(0),
             middle(1),
             middle(2),
+            show(0),
+            show(1),
             peers[fair].0,
-            100.0 * coverage,
             if holds { "holds" } else { "FAILS" }
         );
     }
