@@ -4,12 +4,14 @@
 //! understands makes it pass the sentence over.
 
 mod apposition;
+mod clause;
 mod code;
 mod definition;
 mod instruction;
 mod naming;
 mod prose;
 mod setting;
+mod statement;
 mod table;
 mod version;
 
