@@ -29,7 +29,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            facts: 600,
+            facts: 400,
             practice: 0.15,
             validation: 0.2,
             wordings: 4,

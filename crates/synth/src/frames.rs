@@ -148,9 +148,9 @@ pub(crate) fn items(family: Family) -> &'static [&'static str] {
         ],
         Family::Called => &[
             "How do people refer to {s}?",
-            "When people talk about {s}, how do they refer to it?",
+            "When people talk about {s}, how do they refer to {them}?",
             "Can you tell me how everybody refers to {s}?",
-            "If I had to mention {s} to somebody, how should I refer to it?",
+            "If I had to mention {s} to somebody, how should I refer to {them}?",
         ],
         Family::Role => &[
             "Could you tell me whoever serves as {s}?",

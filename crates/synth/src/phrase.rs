@@ -20,7 +20,7 @@ const NEVER_FIRST: &str = "this that these those it they he she we you i there h
 /// Words that make a phrase incomplete or ambiguous wherever they stand.
 const NEVER_INSIDE: &str = "who which that whose where when because if not it they them this these those he she him we us \
     you your our my their his her its same other following above below such previous next former latter former \
-    respectively etc never always not only all both so called named known doing";
+    equivalent corresponding respective original resulting respectively etc never always not only all both so called named known doing";
 /// Things that every document has many of: alone they name nothing.
 pub(crate) const GENERIC: &str = "thing things way ways case cases example examples list lists table tables column columns row rows \
     value values number numbers result results size sizes name names type types kind kinds part parts item items set \
@@ -149,6 +149,14 @@ impl Vocabulary {
         };
         if let [only] | ["the" | "a" | "an", only] = words[..]
             && placeholder(only)
+        {
+            return false;
+        }
+        // `the value for X`: a letter that stands for anything.
+        let letter = |w: &str| w.len() == 1 && w.chars().all(|c| c.is_ascii_uppercase());
+        if let [.., before, last] = words[..]
+            && letter(last)
+            && listed("of for in at on to", before)
         {
             return false;
         }

@@ -64,6 +64,7 @@ pub(crate) fn slots(fact: &Fact) -> Slots {
     let plural = is_plural(subject);
     let person = is_person(subject);
     slots.push(("does", if plural { "do" } else { "does" }.into()));
+    slots.push(("them", if plural { "them" } else { "it" }.into()));
     slots.push(("is", if plural { "are" } else { "is" }.into()));
     match family(fact) {
         Family::Verb => clause(fact, person, &mut slots),
@@ -132,7 +133,7 @@ fn clause(fact: &Fact, person: bool, slots: &mut Slots) {
     if preposition.is_some() {
         link.pop();
     }
-    let (front, bare, trailing) = ask(fact, verb, preposition, noun, &mut tail);
+    let (front, bare, trailing) = ask(fact, verb, preposition, noun, link.is_empty(), &mut tail);
     let (auxiliary, inner) = match form {
         Form::Auxiliary => (verb, String::new()),
         // `has survived`: the perfect's helper moves to the front.
@@ -168,6 +169,7 @@ fn ask(
     verb: &str,
     preposition: Option<&str>,
     noun: Option<&str>,
+    bare: bool,
     tail: &mut Vec<&str>,
 ) -> (String, String, String) {
     let words: Vec<&str> = fact.answer.split(' ').collect();
@@ -183,7 +185,7 @@ fn ask(
         return with("which version");
     }
     if fact.rule == "count" {
-        let things = tail.iter().take_while(|w| !listed(verb::PREPOSITIONS, w)).count();
+        let things = tail.iter().take_while(|w| **w == "of" || !listed(verb::PREPOSITIONS, w)).count();
         let thing: Vec<&str> = tail.drain(..things).collect();
         return with(&format!("how many {}", thing.join(" ")));
     }
@@ -220,17 +222,17 @@ fn ask(
         tail.remove(0);
         return with(&format!("how {first}"));
     }
-    let copula = listed("is are was were", verb);
+    let copula = bare && listed("is are was were", verb);
     match measures {
         Some("weight" | "price" | "volume" | "size") if copula && preposition.is_none() && !first.is_empty() => {
             alone("how much")
         }
-        Some("time") if copula && preposition.is_none() => alone("what"),
         Some("time") if preposition.is_none() && matches!(first, "before" | "after") => {
             let when = tail.join(" ");
             tail.clear();
             alone(&format!("how long {when}"))
         }
+        Some("time") if copula && preposition.is_none() => alone("what"),
         Some("time") => with("how long"),
         Some("distance") if listed("above below from north south east west behind beyond away off", first) => {
             with("how far")

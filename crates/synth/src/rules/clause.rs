@@ -29,7 +29,7 @@ pub(super) fn plain(words: &[&str]) -> bool {
 pub(super) fn noun_phrase(words: &[&str]) -> bool {
     let last = words.last().copied().unwrap_or("");
     let first = words[0];
-    let loose = "instead default less fewer second first following last exactly about approximately called named almost everywhere usually often mostly nearly unknown high low enough too not same zero";
+    let loose = "as variety range series instead default less fewer second first following last exactly about approximately called named almost everywhere usually often mostly nearly unknown high low enough too not same zero";
     if is_participle(first) || words.iter().any(|w| listed(loose, w)) {
         return false;
     }

@@ -45,6 +45,7 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     let Some(found) = A_CALLED.captures(text) else { return Vec::new() };
     let noun = found[2].trim();
     if goes_on(text, &found)
+        || !text.starts_with(char::is_uppercase)
         || ["For example", "Suppose", " would ", "example", " will be "].iter().any(|w| text.contains(w))
     {
         return Vec::new();
@@ -53,7 +54,7 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     // `a shade called Hearth Orange` is told apart by nothing but its name.
     let known = noun.contains(' ') || context.vocabulary.knows(noun);
     let clean = known && noun.split(' ').all(|w| {
-        !listed("of in on is was to from and or for with by which that new second other single given certain woman man person shade way kind", w)
+        !listed("of in on is was to from and or for with by which that new second other single given certain empty woman man person shade way kind", w)
             && !crate::verb::is_participle(w)
     });
     if clean && context.vocabulary.is_subject(&subject) { vec![candidate(&subject, &found[3])] } else { Vec::new() }

@@ -4,7 +4,7 @@ use super::clause::PLACES;
 use super::statement::Statement;
 use super::{Candidate, Context, tokens};
 use crate::number::quantity;
-use crate::phrase::is_person;
+use crate::phrase::{GENERIC, is_person};
 use crate::verb::{self, Form, form, is_participle};
 use crate::words::listed;
 
@@ -152,6 +152,10 @@ fn existence(words: &[&str]) -> Vec<Candidate> {
         || place.is_none_or(|at| at == 0 || at > 3)
         || things.iter().any(|w| w.ends_with(','))
     {
+        return Vec::new();
+    }
+    // `columns in each row`: every table has some.
+    if things[..place.unwrap_or(0)].iter().all(|w| listed(GENERIC, w)) {
         return Vec::new();
     }
     let subject = things.join(" ");

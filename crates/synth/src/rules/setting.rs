@@ -52,9 +52,8 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
         let plural = article.is_empty() && subject.ends_with('s');
         let article = if article.is_empty() { "the" } else { article };
         let name = if plural { decapitalise(&subject) } else { format!("{article} {}", decapitalise(&subject)) };
-        let identifier = subject.contains('_')
-            || subject.chars().skip(1).any(char::is_uppercase)
-            || subject.starts_with(char::is_uppercase);
+        let identifier = !subject.contains(' ') && (subject.contains('_') || subject.chars().any(char::is_uppercase))
+            || subject.split(' ').any(|w| w.contains('_'));
         let described = subject.contains(' ') && subject.ends_with(char::is_lowercase);
         let subject = match identifier {
             true if described => format!("the {subject}"),

@@ -185,7 +185,10 @@ impl Statement<'_> {
                     Candidate::new("verb", self.subject, &self.attribute(link, tail), &answer, FactKind::Number)
                 })
             }
-            None if tail.is_empty() && self.copula() && link.is_empty() => Some(self.being(&answer, FactKind::Number)),
+            // `The highwater mark is 0`: of which? A bare number needs a name beside it.
+            None if tail.is_empty() && self.copula() && link.is_empty() => {
+                self.subject.split(' ').any(is_name).then(|| self.being(&answer, FactKind::Number))
+            }
             None if tail.is_empty() && !link.is_empty() => {
                 Some(Candidate::new("verb", self.subject, &self.attribute(link, tail), &answer, FactKind::Number))
             }

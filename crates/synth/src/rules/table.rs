@@ -89,7 +89,9 @@ pub(crate) fn cells(text: &str) -> Option<Vec<(&str, &str)>> {
 /// How a row is named in a question.
 fn subject(header: &str, key: &str, context: &Context) -> Option<String> {
     let words: Vec<&str> = key.split(' ').collect();
-    if words.len() > 5 || key.len() > 45 || key.contains([',', '"', '?', '|', '=', ';']) {
+    let switch = listed("on off yes no true false none all any", &key.to_lowercase());
+    let sample = ["test", "example", "foo", "sample"].iter().any(|w| key.to_lowercase().contains(w));
+    if switch || sample || words.len() > 5 || key.len() > 45 || key.contains([',', '"', '?', '|', '=', ';']) {
         return None;
     }
     let name = decapitalise_common(header);
@@ -99,11 +101,9 @@ fn subject(header: &str, key: &str, context: &Context) -> Option<String> {
     if named || phrase || key.contains('_') || key.ends_with("()") {
         return Some(thing(key, context));
     }
-    if let Some(rank) =
-        key.strip_suffix("th").or(key.strip_suffix("st")).or(key.strip_suffix("nd")).or(key.strip_suffix("rd"))
-        && rank.chars().all(|c| c.is_ascii_digit())
-    {
-        return Some(format!("the {key} {name}"));
+    let ranked = key.starts_with(|c: char| c.is_ascii_digit()) && key.ends_with(|c: char| c.is_ascii_lowercase());
+    if ranked {
+        return None;
     }
     if header.split(' ').count() > 3 || key.to_lowercase().contains(&name) {
         return (words.len() > 1).then(|| thing(key, context));
