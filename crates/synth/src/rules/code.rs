@@ -9,7 +9,8 @@ use crate::words::listed;
 
 static DEFINE: LazyLock<Regex> =
     LazyLock::new(|| regex(r"^#define ([A-Za-z_]\w{3,}) \(?([-\w.]+)\)?(?: /\* (.+?) \*/)?$"));
-static ASSIGNED: LazyLock<Regex> = LazyLock::new(|| regex(r"^([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+) ?[:=] ?([-\w./]*[\w/])\.?$"));
+static ASSIGNED: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"^([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+) ?[:=] ?([-\w./]*[\w/])\.?$"));
 
 /// Constants: `#define NAME value /* comment */`, `NAME: value`, `NAME = value`.
 pub(crate) fn find(context: &Context) -> Vec<Candidate> {
