@@ -47,6 +47,9 @@ pub struct Shared {
     /// Stop cleanly after this time, e.g. 90s, 10m, 2h
     #[arg(long, global = true, value_name = "TIME", value_parser = duration, help_heading = "Shared")]
     pub budget: Option<std::time::Duration>,
+    /// Stop cleanly once models and trainer have spent so many tokens
+    #[arg(long, global = true, value_name = "N", help_heading = "Shared")]
+    pub token_budget: Option<u64>,
     /// Use only what is on this machine
     #[arg(long, global = true, help_heading = "Shared")]
     pub offline: bool,

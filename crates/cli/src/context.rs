@@ -21,7 +21,7 @@ impl Context {
         let progress = Progress::new(&shared);
         let deadline = shared.budget.map(|budget| Instant::now() + budget);
         let sink = progress.clone();
-        let watch = Watch::new(move |event| sink.show(&event), deadline);
+        let watch = Watch::new(move |event| sink.show(&event), deadline, shared.token_budget);
         Self { shared, watch, progress }
     }
 

@@ -82,7 +82,7 @@ impl Default for SftConfig {
             learning_rate: 1e-3,
             warmup: 0.05,
             schedule: Schedule::Linear,
-            epochs: 5,
+            epochs: 4,
             batch_samples: 12,
             row_tokens: 512,
             truncate: false,
@@ -172,6 +172,6 @@ mod tests {
         assert!(SftConfig::default().validate().is_ok());
         assert!(serde_json::from_str::<SftConfig>(r#"{"rang": 3}"#).is_err());
         let read: SftConfig = serde_json::from_str(r#"{"targets": ["q", "v"], "rank": 4}"#).expect("works");
-        assert_eq!((read.rank, read.targets.len(), read.epochs), (4, 2, 5));
+        assert_eq!((read.rank, read.targets.len(), read.epochs), (4, 2, 4));
     }
 }

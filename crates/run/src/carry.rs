@@ -102,6 +102,7 @@ pub(crate) async fn carry(
         run.note("start", &name, shard, &address)?;
         let started = Instant::now();
         let output = stage.run_shard(shard, &folder, watch).await?;
+        watch.spend(output.usage.total());
         let report = store(&folder, shard, &address, output, started)?;
         run.note("finish", &name, shard, &address)?;
         reports[shard as usize] = Some(report);

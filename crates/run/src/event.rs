@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -52,12 +52,20 @@ pub struct Watch {
     sink: Arc<dyn Fn(Event) + Send + Sync>,
     stop: Arc<AtomicBool>,
     deadline: Option<Instant>,
+    spent: Arc<AtomicU64>,
+    tokens: Option<u64>,
 }
 
 impl Watch {
-    /// Events go to `sink`; the run ends cleanly soon after `deadline`.
-    pub fn new(sink: impl Fn(Event) + Send + Sync + 'static, deadline: Option<Instant>) -> Self {
-        Self { sink: Arc::new(sink), stop: Arc::default(), deadline }
+    /// Events go to `sink`; the run ends cleanly soon after `deadline`, or once models and trainer
+    /// have read and written so many `tokens`.
+    pub fn new(sink: impl Fn(Event) + Send + Sync + 'static, deadline: Option<Instant>, tokens: Option<u64>) -> Self {
+        Self { sink: Arc::new(sink), stop: Arc::default(), deadline, spent: Arc::default(), tokens }
+    }
+
+    /// Counts tokens that were spent.
+    pub(crate) fn spend(&self, tokens: u64) {
+        self.spent.fetch_add(tokens, Ordering::Relaxed);
     }
 
     /// Reports an event.
@@ -77,6 +85,9 @@ impl Watch {
         }
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(Error::Stopped("the time budget is used up".into()));
+        }
+        if self.tokens.is_some_and(|tokens| self.spent.load(Ordering::Relaxed) >= tokens) {
+            return Err(Error::Stopped("the token budget is used up".into()));
         }
         Ok(())
     }

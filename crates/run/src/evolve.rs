@@ -64,7 +64,7 @@ pub async fn evolve(recipe: &Recipe, out: &Path, sources: &Sources, watch: &Watc
         samples: made.samples.clone(),
         validation: validation(&made.items),
         inputs,
-        config: recipe.learn.clone(),
+        config: recipe.training(),
     };
     let learned = learn_in(&flow, &learn).await?;
 

@@ -113,6 +113,13 @@ impl Recipe {
         Ok(())
     }
 
+    /// Settings of the training. Its seed comes from the run's, so that one seed governs everything;
+    /// `learn.seed` still varies the training alone.
+    pub(crate) fn training(&self) -> learn::SftConfig {
+        let seed = record::seed::derive(self.seed, "learn", &self.learn.seed.to_string());
+        learn::SftConfig { seed, ..self.learn.clone() }
+    }
+
     /// The recipe with every default filled in, as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_default()

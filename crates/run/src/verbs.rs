@@ -222,7 +222,7 @@ pub async fn learn_sft(
         samples: record::shard::read_jsonl(samples)?,
         validation: validation_samples,
         inputs,
-        config: recipe.learn.clone(),
+        config: recipe.training(),
     };
     let carried = learn_in(&flow, &learn).await?;
     let steps: Vec<_> = pick(&carried.records, |r| if let Record::Step(s) = r { Some(s) } else { None });

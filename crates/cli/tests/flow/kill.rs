@@ -71,3 +71,42 @@ fn a_finished_run_is_not_repeated_and_a_damaged_shard_is() {
     assert_eq!(ledger(), lines + 2, "the damaged shard alone runs again");
     assert_eq!(hashes(&setting.path("run")), before);
 }
+
+/// Ctrl-C ends cleanly with its own exit code and a hint, and the same command continues.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_cleanly_and_the_same_command_continues() {
+    let setting = Setting::new();
+    assert!(run(setting.evolve("calm")).status.success());
+    let slow = || {
+        let mut command = setting.evolve("run");
+        command.args(["--set", "learn.epochs=400"]);
+        command
+    };
+    let child = slow().stderr(std::process::Stdio::piped()).spawn().expect("start");
+    let training = setting.path("run/learn/plan.json");
+    while !training.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
+    let output = child.wait_with_output().expect("wait");
+    assert_eq!(output.status.code(), Some(130), "{}", errors(&output));
+    assert!(errors(&output).contains("hint: run the same command again"), "{}", errors(&output));
+    // The same command with fewer passes shares everything before the training.
+    assert!(run(setting.evolve("run")).status.success());
+    assert_eq!(hashes(&setting.path("calm")), hashes(&setting.path("run")));
+}
+
+/// A budget of tokens or time stops between pieces of work and says so.
+#[test]
+fn a_budget_stops_cleanly() {
+    for (flag, value, words) in [("--token-budget", "50", "token budget"), ("--budget", "0s", "time budget")] {
+        let setting = Setting::new();
+        let mut command = setting.evolve("run");
+        command.args([flag, value]);
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(130), "{}", errors(&output));
+        assert!(errors(&output).contains(words), "{}", errors(&output));
+    }
+}

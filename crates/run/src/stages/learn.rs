@@ -69,7 +69,11 @@ impl Stage for Learn {
             );
             let checkpoints = folder.join("checkpoints").join(&address[..16]);
             let steps = samples.len().div_ceil(config.batch_samples.max(1)) * config.epochs;
+            let mut read = None;
             let mut progress = |step: &record::TrainStep| {
+                // Tokens of earlier calls were spent by them.
+                watch.spend(step.tokens - read.unwrap_or(step.tokens));
+                read = Some(step.tokens);
                 watch.tell(Event::Progress {
                     stage: "learn".into(),
                     done: step.step,
