@@ -62,7 +62,9 @@ fn fact(candidate: Candidate, citation: Citation) -> Fact {
 fn sound(candidate: &Candidate, sentence: &str, config: &Config) -> bool {
     let Candidate { subject, attribute, answer, .. } = candidate;
     let count = answer.split_whitespace().count();
-    let balanced = answer.matches('(').count() == answer.matches(')').count() && answer.matches('"').count() % 2 == 0;
+    let quoted = !answer.contains('"') || answer.len() > 2 && answer.trim_matches('"').len() + 2 == answer.len();
+    let balanced =
+        quoted && answer.matches('(').count() == answer.matches(')').count() && !answer.trim_matches('"').contains('"');
     (1..=config.answer_words).contains(&count)
         && answer.len() <= 48
         && answer.chars().any(char::is_alphanumeric)

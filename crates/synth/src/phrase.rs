@@ -152,6 +152,14 @@ impl Vocabulary {
         {
             return false;
         }
+        let first = words.first().map_or(String::new(), |w| w.to_lowercase());
+        let shortened = ["we", "i", "you", "they", "it", "he", "she", "that", "there", "let"];
+        let shortened = first.split_once(['\'', '’']).is_some_and(|(w, _)| shortened.contains(&w));
+        // `Listing 4-2`, `11.8.8 Linked binaries`: parts of the text, not of what it tells about.
+        let numbered = words.len() > 1 && first.contains('.') && first.chars().all(|c| c.is_ascii_digit() || c == '.');
+        if shortened || numbered || listed("listing figure table section chapter example appendix", &first) {
+            return false;
+        }
         // `the value for X`: a letter that stands for anything.
         let letter = |w: &str| w.len() == 1 && w.chars().all(|c| c.is_ascii_uppercase());
         if let [.., before, last] = words[..]

@@ -21,8 +21,8 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
     let short = term.split(' ').count() <= 3 && term.starts_with(|c: char| c.is_alphanumeric());
     let term_like = short
         && !listed(
-            "Note Example Examples Warning Tip Important Caution Update See Hint Remark Bug",
-            term.split(' ').next().unwrap_or(""),
+            "note example examples warning tip important caution update see hint remark bug error help",
+            &term.split(' ').next().unwrap_or("").to_lowercase(),
         );
     let thing = listed("a an the any every", words[0]);
     let begins = meaning.starts_with(char::is_lowercase) && form(words[0]).is_none_or(|(f, _)| f != Form::Singular);

@@ -143,6 +143,8 @@ impl Statement<'_> {
             let at = (2..rest.len()).find(|i| is_name(rest[*i]) || rest[*i].starts_with(['"', '“']));
             if let Some(at) =
                 at.filter(|at| *at <= 4 && rest[1..*at].iter().all(|w| w.chars().all(|c| c.is_lowercase() || c == '-')))
+                && !listed(verb::PREPOSITIONS, rest[at - 1])
+                && rest[at - 1] != "as"
             {
                 let answer = rest[at..].join(" ");
                 let answer = answer.trim_matches(['"', '“', '”']);
