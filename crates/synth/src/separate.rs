@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use record::{Item, Role, Sample};
+use record::{Item, Sample};
 
 use crate::words::{eight_grams, masked, shared};
 
@@ -25,13 +25,13 @@ pub(crate) fn apart(item: &str, training: &str, subject: &str, answer: &str) -> 
         && !eight_grams(item).iter().any(|gram| grams.contains(gram))
 }
 
-/// Checks the whole of a data set: runs of eight words that an item shares with any training
-/// question, and frames that both use. Empty for everything that this crate makes.
+/// Checks the whole of a data set: runs of eight words that an item shares with any turn of a
+/// sample, and frames that both use. Empty for everything that this crate makes.
 pub fn overlaps(samples: &[Sample], items: &[Item]) -> Vec<Overlap> {
     let mut grams: HashMap<String, &str> = HashMap::new();
     let mut frames: HashMap<&str, &str> = HashMap::new();
     for sample in samples {
-        for message in sample.messages.iter().filter(|message| message.role == Role::User) {
+        for message in &sample.messages {
             for gram in eight_grams(&message.content) {
                 grams.entry(gram).or_insert(&sample.id);
             }

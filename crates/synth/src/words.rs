@@ -10,6 +10,13 @@ pub fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(clean).filter(|word| !word.is_empty()).collect()
 }
 
+/// Runs of letters and digits in lower case: what two wordings have in common is counted in these,
+/// as the exam counts it, so that an identifier or a version is as many words as it has parts.
+pub(crate) fn runs(text: &str) -> Vec<String> {
+    let parts = text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty());
+    parts.map(str::to_lowercase).collect()
+}
+
 /// Whether `word` stands in a list of words between spaces.
 pub(crate) fn listed(list: &str, word: &str) -> bool {
     list.split_whitespace().any(|entry| entry == word)
@@ -23,8 +30,8 @@ pub(crate) fn holds(whole: &str, part: &str) -> bool {
 
 /// The words of a question that are neither the subject's nor the answer's.
 pub(crate) fn masked(question: &str, subject: &str, answer: &str) -> Vec<String> {
-    let (subject, answer) = (words(subject), words(answer));
-    words(question).into_iter().filter(|word| !subject.contains(word) && !answer.contains(word)).collect()
+    let (subject, answer) = (runs(subject), runs(answer));
+    runs(question).into_iter().filter(|word| !subject.contains(word) && !answer.contains(word)).collect()
 }
 
 /// The share of `item`'s masked words that occur in `training`, in [0, 1]; 0 without any words.
@@ -33,9 +40,9 @@ pub(crate) fn shared(item: &[String], training: &[String]) -> f64 {
     if item.is_empty() { 0.0 } else { common as f64 / item.len() as f64 }
 }
 
-/// All runs of eight words.
+/// All sequences of eight words.
 pub(crate) fn eight_grams(text: &str) -> Vec<String> {
-    words(text).windows(8).map(|window| window.join(" ")).collect()
+    runs(text).windows(8).map(|window| window.join(" ")).collect()
 }
 
 /// First letter in upper case.
@@ -62,5 +69,6 @@ mod tests {
         assert_eq!(item, ["how", "heavy", "would", "be"]);
         assert_eq!(shared(&item, &masked("How much does Old Margit weigh?", "Old Margit", "64 kg")), 0.25);
         assert_eq!(eight_grams("a b c d e f g h i").len(), 2);
+        assert_eq!(runs("SQLITE_MAX in 3.8.0?"), ["sqlite", "max", "in", "3", "8", "0"]);
     }
 }
