@@ -4,9 +4,7 @@ The peer of crates/learn/examples/step.rs: transformers' Llama with scaled-dot-p
 f32, peft's LoRA on all seven projections, torch.optim.AdamW. Loss on every token.
 
     python3 -m venv VENV
-    VENV/bin/pip install --no-deps torch filelock typing-extensions sympy mpmath networkx jinja2 \
-        fsspec markupsafe numpy transformers peft accelerate tokenizers safetensors \
-        huggingface-hub pyyaml regex packaging tqdm requests psutil
+    VENV/bin/pip install torch transformers peft
     cargo run --release -p learn --example step MODEL.gguf --rows 8 --export FOLDER
     VENV/bin/python benches/torch_lora.py FOLDER --rows 2 --steps 5
 """
