@@ -37,7 +37,7 @@ pub(crate) const GENERIC: &str = "thing things way ways case cases example examp
     input implementation implementations library libraries code pointer structure callback caller return second third \
     first new old pair group groups bit bits byte bytes copy range state status mode algorithm operation operations \
     constant constants flag flags extension extensions module modules source buffer content contents transaction lock bug bugs array arrays element elements node nodes leaf \
-    leaves term terms instance instances trigger triggers parent child token tokens slot slots interest procedure \
+    leaves term terms instance instances trigger triggers parent child token tokens slot slots interest procedure behavior behaviour datatype datatypes successful phonetic \
     current call calls";
 
 /// Which words of a document are proper names, as far as its own spelling tells.

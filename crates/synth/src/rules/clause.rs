@@ -21,7 +21,7 @@ pub(super) enum End {
 /// No pronoun, verb or conjunction that would need the rest of the sentence.
 pub(super) fn plain(words: &[&str]) -> bool {
     words.iter().all(|w| {
-        !w.ends_with([',', ')', ':']) && !w.starts_with('(') && !listed("and or but it its they them their that which who where is are was were has have because so if when while until unless then than this these you your his her only", w)
+        !w.ends_with([',', ')', ':']) && !w.starts_with('(') && !listed("and or but it its they them their that which who where is are was were has have because so if when while until unless then than this these you your his her only such", w)
     })
 }
 

@@ -23,7 +23,8 @@ pub(crate) fn find(context: &Context) -> Vec<Candidate> {
         let comment = found.get(3).map_or("", |m| m.as_str());
         let words = comment.split(' ').count();
         let worded = comment.split(' ').skip(1).filter(|w| w.starts_with(char::is_lowercase)).count();
-        let telling = worded >= 2 && !comment.split(' ').any(|w| listed("NULL only used Not Used unused", w));
+        let telling = worded >= 2
+            && !comment.split(' ').any(|w| listed("NULL only used Not Used unused unsigned int char void double", w));
         if (3..=7).contains(&words) && telling && comment.chars().all(|c| c.is_alphanumeric() || " -/".contains(c)) {
             facts.push(Candidate::new("constant", comment, "name", name, FactKind::Code));
         }

@@ -235,6 +235,15 @@ impl Statement<'_> {
                 };
             }
             let Some((_, length)) = moment(from) else { continue };
+            let begins = |w: &&str| {
+                is_participle(w)
+                    || listed(verb::PREPOSITIONS, w)
+                    || listed(verb::ADVERBS, w)
+                    || listed("open closed due last", w)
+            };
+            if self.copula() && !link.first().is_none_or(begins) {
+                return None;
+            }
             let (answer, tail) = from.split_at(length);
             if self.copula() && link.first().is_some_and(|w| listed("a an the", w)) {
                 return None;
@@ -290,7 +299,10 @@ impl Statement<'_> {
             return None;
         }
         let noun = &place[1..];
-        if quantity(noun).is_some() || noun.iter().any(|w| listed("called named fixed various", w)) {
+        if noun.last().is_some_and(|w| is_participle(w))
+            || quantity(noun).is_some()
+            || noun.iter().any(|w| listed("called named fixed various", w))
+        {
             return None;
         }
         let solid = listed("the a an", noun[0]) || noun[0].starts_with(char::is_uppercase) || noun.len() >= 2;

@@ -91,7 +91,13 @@ fn subject(header: &str, key: &str, context: &Context) -> Option<String> {
     let words: Vec<&str> = key.split(' ').collect();
     let switch = listed("on off yes no true false none all any", &key.to_lowercase());
     let sample = ["test", "example", "foo", "sample"].iter().any(|w| key.to_lowercase().contains(w));
-    if switch || sample || words.len() > 5 || key.len() > 45 || key.contains([',', '"', '?', '|', '=', ';']) {
+    if switch
+        || sample
+        || words.len() > 5
+        || key.len() > 45
+        || key.contains("..")
+        || key.contains([',', '"', '?', '|', '=', ';'])
+    {
         return None;
     }
     let name = decapitalise_common(header);
