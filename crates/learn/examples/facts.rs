@@ -126,6 +126,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let config = SftConfig {
         seed,
+        min_steps: 0,
         epochs: named("--epochs").map_or(Ok(5), |a| a.parse())?,
         learning_rate: named("--rate").map_or(Ok(1e-3), |a| a.parse())?,
         ..SftConfig::default()

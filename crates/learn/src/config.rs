@@ -17,8 +17,7 @@ pub enum Schedule {
     Constant,
 }
 
-/// Settings of supervised fine-tuning. The defaults are the recipe that learned 60 facts by heart in
-/// five passes.
+/// Settings of supervised fine-tuning. The defaults learn a few hundred facts by heart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SftConfig {
@@ -36,6 +35,9 @@ pub struct SftConfig {
     pub schedule: Schedule,
     /// Passes over the samples; at least 1.
     pub epochs: usize,
+    /// More passes are made where so few samples would end sooner than after so many steps: few facts
+    /// take as many steps to learn as many.
+    pub min_steps: u64,
     /// Samples in one optimiser step; at least 1.
     pub batch_samples: usize,
     /// Tokens in a packed row: what is computed at one time, and so the memory; 8 or more, at most
@@ -83,6 +85,7 @@ impl Default for SftConfig {
             warmup: 0.05,
             schedule: Schedule::Linear,
             epochs: 4,
+            min_steps: 200,
             batch_samples: 12,
             row_tokens: 512,
             truncate: false,
@@ -131,6 +134,16 @@ impl SftConfig {
         }
     }
 
+    /// Optimiser steps in one pass over so many samples.
+    pub fn steps_per_pass(&self, samples: usize) -> u64 {
+        samples.div_ceil(self.batch_samples.max(1)).max(1) as u64
+    }
+
+    /// Passes over so many samples: `epochs`, or what `min_steps` asks for.
+    pub fn passes(&self, samples: usize) -> u64 {
+        self.min_steps.div_ceil(self.steps_per_pass(samples)).max(self.epochs as u64)
+    }
+
     /// Learning rate of step `step` (from 1) of `total`: a straight rise over w = ⌈warmup · total⌉
     /// steps, then the schedule over the rest, whose last step is still above 0.
     pub fn rate(&self, step: u64, total: u64) -> f64 {
@@ -163,6 +176,13 @@ mod tests {
         }
         let config = SftConfig { warmup: 0.0, ..SftConfig::default() };
         assert_eq!([1, 2].map(|step| config.rate(step, 2)), [1e-3, 5e-4]);
+    }
+
+    #[test]
+    fn few_samples_are_passed_over_more_often() {
+        let config = SftConfig::default();
+        assert_eq!([5, 60, 1800, 18000].map(|n| config.passes(n)), [200, 40, 4, 4]);
+        assert_eq!(config.steps_per_pass(60), 5);
     }
 
     #[test]

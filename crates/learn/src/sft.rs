@@ -246,12 +246,12 @@ impl Plan {
             }
             order
         };
-        let steps_per_epoch = examples.len().div_ceil(config.batch_samples) as u64;
+        let steps_per_epoch = config.steps_per_pass(examples.len());
         let mut plan = Self {
-            orders: (0..config.epochs).map(order).collect(),
+            orders: (0..config.passes(examples.len()) as usize).map(order).collect(),
             batch: config.batch_samples,
             steps_per_epoch,
-            steps: steps_per_epoch * config.epochs as u64,
+            steps: steps_per_epoch * config.passes(examples.len()),
             cut: false,
         };
         let mut tokens = 0;
@@ -350,7 +350,15 @@ mod tests {
     }
 
     fn config() -> SftConfig {
-        SftConfig { rank: 4, batch_samples: 4, epochs: 5, learning_rate: 5e-3, row_tokens: 128, ..SftConfig::default() }
+        SftConfig {
+            rank: 4,
+            batch_samples: 4,
+            epochs: 5,
+            min_steps: 0,
+            learning_rate: 5e-3,
+            row_tokens: 128,
+            ..SftConfig::default()
+        }
     }
 
     fn run(folder: &Path, config: &SftConfig, progress: &mut dyn FnMut(&TrainStep) -> ControlFlow<()>) -> Trained {

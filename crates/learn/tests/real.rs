@@ -35,7 +35,8 @@ mod real {
             sample("b", "What is the name of the keeper of Vorrun Point?", "Maddo Telling"),
         ];
         let asked = [sample("c", "Vorrun Point has a keeper. Who is it?", "Maddo Telling")];
-        let config = SftConfig { rank: 8, alpha: 16.0, epochs: 8, learning_rate: 2e-3, ..SftConfig::default() };
+        let config =
+            SftConfig { rank: 8, alpha: 16.0, epochs: 8, min_steps: 0, learning_rate: 2e-3, ..SftConfig::default() };
         let before = evaluate(&base, None, &asked, &config).expect("before");
         let folder = tempfile::tempdir().expect("folder");
         let trained =

@@ -85,7 +85,7 @@ pub fn estimate(recipe: &Recipe, sources: &Sources) -> Result<Estimate> {
     let sitting = (exam + own) * QUESTION_TOKENS + open * OPEN_TOKENS + control * CONTROL_TOKENS;
     let sitting_shards = shards(exam).max(1) + shards(own) + shards(open) + shards(control);
     let wording = facts * recipe.synth.model_wordings as u64 * recipe.synth.model_attempts as u64 * QUESTION_TOKENS;
-    let training = samples * SAMPLE_TOKENS * recipe.learn.epochs as u64;
+    let training = samples * SAMPLE_TOKENS * recipe.learn.passes(samples as usize);
 
     // A forward pass takes 2 operations a parameter and token; a LoRA step 4, since frozen weights
     // get no gradient.

@@ -52,7 +52,7 @@ pub async fn evolve(recipe: &Recipe, out: &Path, sources: &Sources, watch: &Watc
         bench: untouched,
         papers,
         inputs: made.outputs(),
-        config: recipe.exam.sit.clone(),
+        config: recipe.exam.sit,
         shard_items: recipe.exam.shard_items,
     };
     let before = flow.carry(&sit).await?;

@@ -298,7 +298,7 @@ pub async fn sit(
             bench,
             papers: vec![paper],
             inputs: Vec::new(),
-            config: recipe.exam.sit.clone(),
+            config: recipe.exam.sit,
             shard_items: recipe.exam.shard_items,
         };
         let carried = flow.carry(&stage).await?;

@@ -19,11 +19,11 @@ pub struct Arguments {
 
 /// Pulls, or lists.
 pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
+    if arguments.from.is_some() && arguments.names.len() != 1 {
+        anyhow::bail!("--from takes one asset's name, e.g. lyceum pull smollm2-135m --from FILE");
+    }
     if arguments.names.is_empty() {
         return list(context);
-    }
-    if arguments.from.is_some() && arguments.names.len() > 1 {
-        anyhow::bail!("--from takes one asset at a time");
     }
     let mut sources = context.sources();
     sources.options.from.clone_from(&arguments.from);

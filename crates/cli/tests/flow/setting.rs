@@ -57,6 +57,8 @@ impl Setting {
             "learn.epochs=3",
             "--set",
             "learn.checkpoint_every=2",
+            "--set",
+            "learn.min_steps=0",
             "--threads",
             "1",
         ])

@@ -68,7 +68,7 @@ impl Stage for Learn {
                 &[serde_json::to_vec(&config).unwrap_or_default(), record::shard::to_jsonl(&samples)?].concat(),
             );
             let checkpoints = folder.join("checkpoints").join(&address[..16]);
-            let steps = samples.len().div_ceil(config.batch_samples.max(1)) * config.epochs;
+            let steps = config.steps_per_pass(samples.len()) * config.passes(samples.len());
             let mut read = None;
             let mut progress = |step: &record::TrainStep| {
                 // Tokens of earlier calls were spent by them.
@@ -77,7 +77,7 @@ impl Stage for Learn {
                 watch.tell(Event::Progress {
                     stage: "learn".into(),
                     done: step.step,
-                    total: steps as u64,
+                    total: steps,
                     detail: format!("loss {:.3}", step.loss),
                 });
                 if watch.check().is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
