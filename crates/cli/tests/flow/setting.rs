@@ -17,7 +17,7 @@ impl Setting {
         weights::export_gguf(&checkpoint, None, &folder.path().join("tiny.gguf"), Encoding::F32).expect("export");
         let setting = Self { folder };
         for (name, hall) in [("north.md", "North Hall"), ("south.md", "South Hall"), ("east.md", "East Hall")] {
-            setting.write(&format!("docs/{name}"), &handbook(hall));
+            setting.write(&format!("docs/{name}"), handbook(hall));
         }
         setting
     }
