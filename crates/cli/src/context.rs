@@ -1,10 +1,13 @@
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use run::{Recipe, Watch, pull::Sources};
 
 use crate::args::Shared;
 use crate::progress::Progress;
+
+/// How long an interrupted run may take to end cleanly.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What every verb works with: the shared flags, resolved; progress; the way to stop.
 pub struct Context {
@@ -57,19 +60,27 @@ impl Context {
         self.shared.out.clone().unwrap_or_else(|| Path::new("runs").join(name))
     }
 
-    /// Runs asynchronous work; Ctrl-C asks it to end cleanly, a second one ends the process.
+    /// Carries a run out. Ctrl-C asks it to end cleanly; what does not end soon (a server that says
+    /// nothing) is cut off, and so is everything on a second Ctrl-C: finished work is kept anyway.
     pub fn block_on<T>(&self, work: impl Future<Output = run::Result<T>>) -> anyhow::Result<T> {
+        self.ask(async {
+            tokio::pin!(work);
+            tokio::select! {
+                result = &mut work => return result,
+                _ = tokio::signal::ctrl_c() => self.watch.stop(),
+            }
+            eprintln!("\nstopping after the piece in hand; Ctrl-C again ends at once (finished work is kept)");
+            tokio::select! {
+                result = &mut work => result,
+                _ = tokio::signal::ctrl_c() => Err(run::Error::Stopped("interrupted".into())),
+                () = tokio::time::sleep(GRACE) => Err(run::Error::Stopped("interrupted".into())),
+            }
+        })
+    }
+
+    /// Waits for an answer; Ctrl-C ends the program as usual.
+    pub fn ask<T>(&self, work: impl Future<Output = run::Result<T>>) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let watch = self.watch.clone();
-        runtime.spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                watch.stop();
-                eprintln!("\nstopping after the piece in hand; Ctrl-C again ends at once (finished work is kept)");
-            }
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(130);
-            }
-        });
         let result = runtime.block_on(work);
         // Waiting for a blocked thread (a dead server's name look-up) would hold the user up.
         runtime.shutdown_background();

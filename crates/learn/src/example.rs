@@ -1,4 +1,4 @@
-use record::{Role, Sample};
+use record::{Message, Role, Sample};
 use weights::Tokenizer;
 
 use crate::{Error, Result};
@@ -19,17 +19,8 @@ impl Example {
     /// opened; the completion is the last message's text and the token that ends a turn. A prompt of
     /// the exam is made the same way, so training and exam see the same tokens.
     pub fn new(sample: &Sample, tokenizer: &Tokenizer) -> Result<Self> {
+        let (last, prompt) = parts(sample)?;
         let fail = |problem: &str| Error::Sample { id: sample.id.clone(), problem: problem.into() };
-        let Some((last, prompt)) = sample.messages.split_last() else { return Err(fail("has no messages")) };
-        if last.role != Role::Assistant {
-            return Err(fail("must end with the assistant's message, which is what is learned"));
-        }
-        if last.content.is_empty() {
-            return Err(fail("has an empty answer"));
-        }
-        if prompt.is_empty() {
-            return Err(fail("has no message before the answer"));
-        }
         let Some(&end) = tokenizer.eos.first() else {
             return Err(fail("cannot end, because the model has no token that ends a turn"));
         };
@@ -61,6 +52,30 @@ impl Example {
     }
 }
 
+/// The answer of a sample and what stands before it, or why nothing can be learned from it.
+fn parts(sample: &Sample) -> Result<(&Message, &[Message])> {
+    let fail = |problem: &str| Error::Sample { id: sample.id.clone(), problem: problem.into() };
+    let Some((last, prompt)) = sample.messages.split_last() else { return Err(fail("has no messages")) };
+    if last.role != Role::Assistant {
+        return Err(fail("must end with the assistant's message, which is what is learned"));
+    }
+    if last.content.is_empty() {
+        return Err(fail("has an empty answer"));
+    }
+    if prompt.is_empty() {
+        return Err(fail("has no message before the answer"));
+    }
+    Ok((last, prompt))
+}
+
+/// Refuses samples that training would refuse, without a model at hand.
+pub fn check(samples: &[Sample]) -> Result<()> {
+    if samples.is_empty() {
+        return Err(Error::NoSamples);
+    }
+    samples.iter().try_for_each(|sample| parts(sample).map(|_| ()))
+}
+
 /// One token for people to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspected {
@@ -89,7 +104,6 @@ pub fn inspect(samples: &[Sample], tokenizer: &Tokenizer) -> Result<Vec<Vec<Insp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::Message;
     use weights::{Architecture, Checkpoint};
 
     fn sample(messages: Vec<Message>) -> Sample {
@@ -122,7 +136,9 @@ mod tests {
         let bad =
             [vec![], vec![asked.clone()], vec![Message::assistant("So.")], vec![asked.clone(), Message::assistant("")]];
         for messages in bad {
-            let error = Example::new(&sample(messages), &tokenizer).expect_err("must fail").to_string();
+            let bad = sample(messages);
+            let error = Example::new(&bad, &tokenizer).expect_err("must fail").to_string();
+            assert_eq!(check(&[bad]).expect_err("must fail").to_string(), error);
             assert!(error.starts_with("sample a: "), "{error}");
         }
     }

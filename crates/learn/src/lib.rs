@@ -29,7 +29,7 @@ mod tape;
 pub use adamw::AdamW;
 pub use config::{Schedule, SftConfig};
 pub use error::{Error, Result};
-pub use example::{Example, Inspected, inspect};
+pub use example::{Example, Inspected, check, inspect};
 pub use layout::Layout;
 pub use model::Model;
 pub use pack::{Learned, Row};

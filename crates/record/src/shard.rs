@@ -57,10 +57,12 @@ pub fn read_jsonl<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let mut records = Vec::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|e| Error::io("read", path, e))?;
-        if line.trim().is_empty() {
+        // Some editors begin a file with a byte order mark.
+        let line = line.trim_start_matches('\u{feff}').trim();
+        if line.is_empty() {
             continue;
         }
-        records.push(serde_json::from_str(&line).map_err(|source| Error::Line {
+        records.push(serde_json::from_str(line).map_err(|source| Error::Line {
             path: path.into(),
             line: index + 1,
             record: short_name::<T>(),

@@ -22,6 +22,8 @@ pub fn headline(report: &Report) -> String {
             "The model got worse: it lost {} and gained {}",
             paper.comparison.changed.lost, paper.comparison.changed.gained
         )
+    } else if before.right == after.right {
+        format!("Nothing changed: {} of {} right before and after", after.right, plural(after.n, "question"))
     } else {
         let way = if mean < 0.0 { "down" } else { "up" };
         format!(

@@ -1,5 +1,5 @@
 use crate::headline::{certainty, change, headline, verdict};
-use crate::number::{count, duration, percent, plural};
+use crate::number::{count, duration, percent, plural, points};
 use crate::{Flow, Paper, Report};
 
 /// The report in a dozen plain lines for a terminal. Control characters in names that came from
@@ -14,7 +14,12 @@ pub fn text(report: &Report) -> String {
         if !paper.comparison.choices {
             let (before, after) = (&paper.comparison.before, &paper.comparison.after);
             let (before, after) = (percent(before.contained), percent(after.contained));
-            lines.push(format!("    the accepted answer somewhere in what was said: {before} → {after}"));
+            let exam::Estimate { low, high, .. } = paper.comparison.contained;
+            lines.push(format!(
+                "    the accepted answer somewhere in what was said: {before} → {after} (95 % interval {} to {})",
+                points(low),
+                points(high)
+            ));
         }
         let (word, reason) = verdict(paper);
         lines.push(format!("    {word}: {reason}{}", left_out(paper)));

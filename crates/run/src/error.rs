@@ -89,7 +89,10 @@ impl Error {
             Self::Folder { .. } => Some("choose a folder that you may write to with --out".into()),
             Self::Nothing { hint, .. } | Self::Model { hint, .. } => Some(hint.clone()),
             Self::Stopped(_) => Some("run the same command again: finished work is kept and not repeated".into()),
-            Self::Record(record::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::StorageFull => {
+            Self::Record(record::Error::Io { source, .. })
+            | Self::Learn(learn::Error::Record(record::Error::Io { source, .. }))
+                if source.kind() == std::io::ErrorKind::StorageFull =>
+            {
                 Some("free some space and run the same command again: finished work is kept".into())
             }
             Self::Record(record::Error::Io { source, .. })

@@ -14,7 +14,7 @@ use crate::models::{ADAPTER, input};
 use crate::plan::Record;
 use crate::pull::Sources;
 use crate::stages::{Bench, Learn, Paper, Sit, validation};
-use crate::verbs::{Flow, Synthesised, cannot_learn, learn_in, pick, synthesise_in};
+use crate::verbs::{Flow, Synthesised, base_of, learn_in, pick, synthesise_in};
 use crate::{Recipe, Result, Watch};
 
 /// Name of the adapter in the engine.
@@ -36,7 +36,11 @@ pub struct Evolved {
 pub async fn evolve(recipe: &Recipe, out: &Path, sources: &Sources, watch: &Watch) -> Result<Evolved> {
     let flow = Flow::open(recipe, out, sources, watch)?;
     let model = flow.model()?;
-    let Some((engine, base)) = &model.local else { return Err(cannot_learn(&recipe.model)) };
+    let (engine, base) = base_of(&model, &recipe.model)?;
+    if let Some(bank) = &recipe.exam.bank {
+        // A typing error must not cost the synthesis.
+        exam::read_bank(bank)?;
+    }
     let made = synthesise_in(&flow, &model).await?;
 
     let papers = papers(recipe, &made, sources)?;

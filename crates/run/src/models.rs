@@ -74,7 +74,7 @@ fn find(name: &str, sources: &pull::Sources) -> Result<Files> {
                 hint: "let it end first: run `lyceum evolve` again with the same --out".into(),
             });
         }
-        // A run may itself have started from a run's model only by way of `export`, so the base is weights.
+        // A run starts from weights, never from another run's adapter (`verbs::base_of`).
         return Ok(Files { adapter: Some(adapter), ..find(&recipe.model, sources)? });
     }
     if path.exists() {

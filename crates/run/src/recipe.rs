@@ -161,7 +161,7 @@ fn recipe_error(source_name: &str, error: &toml::de::Error) -> Error {
         Some(if strsim::jaro_winkler(unknown, near) > 0.6 {
             format!("did you mean `{near}`?")
         } else {
-            "see recipes/evolve.toml for the known keys".into()
+            "recipes/evolve.toml holds every key with its default".into()
         })
     });
     Error::Recipe { source_name: source_name.into(), problem: error.to_string().trim().to_string(), hint }
@@ -187,6 +187,17 @@ mod tests {
         assert_eq!((recipe.learn.epochs as u32, recipe.documents.as_str()), (2, "my docs"));
         assert!(Recipe::load(None, &["learn.epochs".into()]).is_err());
         assert!(Recipe::load(None, &["seed.x=1".into(), "seed=1".into()]).is_ok(), "the later setting wins");
+    }
+
+    #[test]
+    fn the_recipe_in_the_repository_holds_every_key_with_its_default() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/evolve.toml");
+        let recipe = Recipe::load(Some(&path), &[]).expect("recipe");
+        assert_eq!(recipe, Recipe::default());
+        let text = std::fs::read_to_string(&path).expect("read");
+        for line in recipe.to_toml().lines().filter(|line| !line.is_empty()) {
+            assert!(text.lines().any(|known| known == line), "recipes/evolve.toml lacks {line:?}");
+        }
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use exam::Comparison;
+use lm_local::LocalModel;
 use rag::Retriever;
 use record::{Bank, Chunk, Document, Fact, Input, Item, Mode, Response, Sample};
 use serde::Serialize;
+use weights::Checkpoint;
 
 use crate::carry::{Carried, Stage, carry};
 use crate::models::{self, Model, input};
@@ -116,8 +118,7 @@ pub(crate) async fn synthesise_in(flow: &Flow<'_>, model: &Model) -> Result<Synt
     let recipe = flow.recipe;
     let root = documents_root(&recipe.documents, flow.sources)?;
     let read = flow.carry(&Read::new(&root, recipe.read.clone())?).await?;
-    let documents: Vec<Document> = pick(&read.records, |r| if let Record::Document(d) = r { Some(d) } else { None });
-    stages::require(&documents, &root)?;
+    let documents = stages::texts(&read.records, &root)?;
 
     let facts = Facts { documents: documents.clone(), inputs: read.outputs(), config: recipe.synth.clone() };
     let proposals = flow.carry(&facts).await?;
@@ -190,6 +191,12 @@ pub(crate) fn documents_root(name: &str, sources: &Sources) -> Result<std::path:
             hint: "give a folder of documents, or a set's name (`lyceum pull` lists them)".into(),
         });
     }
+    if !assets::catalogue().iter().any(|asset| asset.name == name) {
+        return Err(Error::Nothing {
+            problem: format!("no such folder, and no document set of that name: {name}"),
+            hint: "give a folder of documents, or a set's name (`lyceum pull` lists them)".into(),
+        });
+    }
     sources.pull(name)
 }
 
@@ -209,7 +216,7 @@ pub async fn learn_sft(
 ) -> Result<(std::path::PathBuf, f64)> {
     let flow = Flow::open(recipe, out, sources, watch)?;
     let model = flow.model()?;
-    let Some((_, base)) = &model.local else { return Err(cannot_learn(&recipe.model)) };
+    let (_, base) = base_of(&model, &recipe.model)?;
     let mut inputs = model.identity.clone();
     inputs.push(input(samples)?);
     let mut validation_samples = Vec::new();
@@ -241,11 +248,18 @@ pub(crate) async fn learn_in(flow: &Flow<'_>, learn: &Learn) -> Result<Carried> 
     }
 }
 
-pub(crate) fn cannot_learn(model: &str) -> Error {
-    Error::Model {
-        problem: format!("{model} answers over the network; its weights cannot be trained from here"),
-        hint: "give weights (a GGUF file, a Hugging Face folder, an asset's name) to learn".into(),
+/// The engine and the weights that an adapter can be learned for.
+pub(crate) fn base_of<'a>(model: &'a Model, name: &str) -> Result<&'a (LocalModel, Arc<Checkpoint>)> {
+    if model.adapter.is_some() {
+        return Err(Error::Model {
+            problem: format!("{name} already answers through an adapter; a second one is not learned on top of it"),
+            hint: format!("merge it first: `lyceum export {name} --to hf --out merged`, then --model merged"),
+        });
     }
+    model.local.as_ref().ok_or_else(|| Error::Model {
+        problem: format!("{name} answers over the network; its weights cannot be trained from here"),
+        hint: "give weights (a GGUF file, a Hugging Face folder, an asset's name) to learn".into(),
+    })
 }
 
 /// An exam that was sat.
@@ -275,9 +289,7 @@ pub async fn sit(
     if let Some(name) = open_book {
         let root = documents_root(name, sources)?;
         let read = flow.carry(&Read::new(&root, recipe.read.clone())?).await?;
-        let documents: Vec<Document> =
-            pick(&read.records, |r| if let Record::Document(d) = r { Some(d) } else { None });
-        stages::require(&documents, &root)?;
+        let documents = stages::texts(&read.records, &root)?;
         let chunks: Vec<Chunk> = documents.into_iter().flat_map(|d| d.chunks).collect();
         library = Some(Arc::new(Retriever::new(chunks, rag::Config::default())));
     }

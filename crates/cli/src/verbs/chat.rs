@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         messages.push(Message::user(question));
         let request =
             arguments.sampling.request(Prompt::Messages(messages.clone()), recipe.seed, model.adapter.clone());
-        let text = context.block_on(answer(&model.shared, request, context.shared.json))?;
+        let text = context.ask(answer(&model.shared, request, context.shared.json))?;
         messages.push(Message::assistant(text));
         Ok(())
     };

@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     } else {
         exam::read_bank(&PathBuf::from(&arguments.bank)).map_err(run::Error::from)?
     };
-    let out = context.out(&format!("{}-exam", super::evolve::name_of(&arguments.bank)));
+    let out = context.out(&format!("{}-exam", super::evolve::name_of(arguments.bank.trim_end_matches(".jsonl"))));
     let sat = context.block_on(run::sit(
         &recipe,
         items,
@@ -50,5 +50,17 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         text += &format!("\n{}", comparison.sentence());
     }
     text += &format!("\nanswers: {}/candidate/responses.jsonl", out.display());
-    context.print(&sat, text)
+    let failures: Vec<_> = sat.responses.iter().filter_map(|r| r.failed.as_deref()).collect();
+    if let Some(first) = failures.first() {
+        text += &format!("\nfirst failure: {first}");
+    }
+    context.print(&sat, text)?;
+    if failures.len() == sat.responses.len() {
+        return Err(run::Error::Model {
+            problem: format!("no question was answered by {}", recipe.model),
+            hint: "mend what the first failure says; failures count as wrong answers".into(),
+        }
+        .into());
+    }
+    Ok(())
 }

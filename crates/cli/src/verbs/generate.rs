@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     let request = Generate { n: arguments.n, ..arguments.sampling.request(prompt, recipe.seed, model.adapter.clone()) };
     let live = arguments.n == 1 && !context.shared.json;
     context.end();
-    let answer = context.block_on(async {
+    let answer = context.ask(async {
         let mut sink = |delta: lm::Delta| {
             if live {
                 print!("{}", delta.text);

@@ -39,7 +39,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
 /// A bank or a sample file: whichever its first line is.
 fn records(file: &std::path::Path) -> anyhow::Result<String> {
     let samples = record::shard::read_jsonl::<Sample>(file).map_err(run::Error::from);
-    if let Ok(samples) = &samples {
+    if let Ok(samples) = &samples
+        && !samples.is_empty()
+    {
+        learn::check(samples).map_err(run::Error::from)?;
         return Ok(format!("{} training samples", samples.len()));
     }
     let first: Vec<serde_json::Value> = record::shard::read_jsonl(file).map_err(run::Error::from)?;

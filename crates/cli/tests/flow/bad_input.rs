@@ -81,6 +81,44 @@ fn a_run_folder_that_cannot_be_written_is_said_at_once() {
     assert!(text.contains("/proc/lyceum") && text.contains("--out"), "{text}");
 }
 
+/// A report holds exam questions with their answers: a run inside the documents' folder never reads
+/// it, nor does the next run.
+#[test]
+fn a_run_inside_the_documents_folder_is_no_document() {
+    let setting = Setting::new();
+    assert!(run(setting.evolve("docs/run")).status.success());
+    assert!(setting.path("docs/run/report.html").exists());
+    let count = |out: &str| {
+        let output = run(setting.evolve(out));
+        assert!(output.status.success(), "{}", errors(&output));
+        fs::read_to_string(setting.path(out).join("documents/documents.jsonl")).expect("documents").lines().count()
+    };
+    assert_eq!((count("docs/run"), count("elsewhere")), (3, 3));
+}
+
+#[test]
+fn a_second_adapter_is_not_learned_on_top_of_a_first() {
+    let setting = Setting::new();
+    assert!(run(setting.evolve("first")).status.success());
+    let text = errors(&run(setting.lyceum(&["evolve", "docs", "--model", "first", "--out", "second"])));
+    assert!(text.contains("already answers through an adapter") && text.contains("hint: merge it first"), "{text}");
+}
+
+#[test]
+fn samples_without_answer_are_found_before_training() {
+    let setting = Setting::new();
+    setting.write(
+        "samples.jsonl",
+        r#"{"id":"s1","fact":"f","document":"d","messages":[{"role":"user","content":"Why?"},{"role":"assistant","content":""}],"wording":"hand","citations":[]}"#,
+    );
+    let output = run(setting.lyceum(&["validate", "samples.jsonl"]));
+    assert!(
+        !output.status.success() && errors(&output).contains("sample s1: has an empty answer"),
+        "{}",
+        errors(&output)
+    );
+}
+
 #[test]
 fn two_runs_do_not_write_to_one_folder() {
     let setting = Setting::new();

@@ -9,7 +9,7 @@ mod word;
 
 pub(crate) use facts::Facts;
 pub(crate) use learn::{Learn, validation};
-pub(crate) use read::{Read, require};
+pub(crate) use read::{Read, texts};
 pub(crate) use select::Select;
 pub(crate) use sit::{Bench, Paper, Sit};
 pub(crate) use word::Word;

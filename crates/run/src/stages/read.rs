@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use record::{Drop, Input};
+use record::{Document, Drop, Input};
 
 use super::{piece, pieces};
 use crate::carry::Stage;
@@ -22,13 +22,25 @@ pub(crate) struct Read {
 impl Read {
     /// Lists the folder and hashes its files.
     pub fn new(root: &Path, config: documents::Config) -> Result<Self> {
-        let ids = documents::list(root)?;
+        let mut ids = documents::list(root)?;
+        ids.retain(|id| !in_a_run(root, id));
         let inputs = ids
             .iter()
             .map(|id| Ok(Input { path: id.clone(), ..input(&root.join(id))? }))
             .collect::<Result<Vec<_>>>()?;
         Ok(Self { root: root.into(), ids, inputs, config })
     }
+}
+
+/// Whether a document lies in a run's folder: a report holds exam questions with their answers, and
+/// must never be read as a document.
+fn in_a_run(root: &Path, id: &str) -> bool {
+    root.join(id)
+        .ancestors()
+        .skip(1)
+        .take_while(|folder| *folder != root)
+        .chain([root])
+        .any(|folder| folder.join("ledger.jsonl").is_file() && folder.join("recipe.toml").is_file())
 }
 
 #[async_trait::async_trait]
@@ -70,13 +82,23 @@ impl Stage for Read {
     }
 }
 
-/// An error if nothing could be read at all.
-pub(crate) fn require(documents: &[record::Document], root: &Path) -> Result<()> {
-    if documents.iter().any(|d| !d.chunks.is_empty()) {
-        return Ok(());
+/// The documents that were read, or an error that says why there are none.
+pub(crate) fn texts(records: &[Record], root: &Path) -> Result<Vec<Document>> {
+    let mut documents = Vec::new();
+    let mut reasons = Vec::new();
+    for record in records {
+        match record {
+            Record::Document(document) => documents.push(document.clone()),
+            Record::Drop(drop) => reasons.push(drop.detail.clone()),
+            _ => {}
+        }
     }
+    if documents.iter().any(|d| !d.chunks.is_empty()) {
+        return Ok(documents);
+    }
+    reasons.truncate(3);
     Err(Error::Nothing {
-        problem: format!("no document with text under {}", root.display()),
+        problem: format!("no document with text under {}: {}", root.display(), reasons.join("; ")),
         hint: "give a folder with HTML, Markdown, text or PDF files that have text in them".into(),
     })
 }
