@@ -16,7 +16,7 @@ pub(crate) const INPUTS: [&[Projection]; 4] = [
 
 /// Where each low-rank pair stands in the one flat vector of trained parameters.
 ///
-/// For each block and each input of [`INPUTS`]: the A matrices (rank × inputs), then the B matrices
+/// For each block and each input of `INPUTS`: the A matrices (rank × inputs), then the B matrices
 /// (outputs × rank), all row-major.
 #[derive(Debug, Clone)]
 pub struct Layout {

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// A decoder of the Llama family with frozen f32 weights and low-rank pairs beside its projections.
 ///
-/// x = E[token]; a block adds O·attention(RoPE(q), RoPE(k), v) with q, k, v of RMSNorm(x), then
+/// x = E_token; a block adds O·attention(RoPE(q), RoPE(k), v) with q, k, v of RMSNorm(x), then
 /// Down·(silu(gate) ∘ up) with gate, up of RMSNorm(x); logits = Head·RMSNorm(x).
 pub struct Model {
     /// The numbers of the model.

@@ -5,7 +5,7 @@
 //! and its values (tokens × dim), because then the query heads of a group are one matrix. The
 //! rotation touches every element anyway, so it moves them as well.
 //!
-//! With h = dim / 2 and φ = position · frequency[i]:
+//! With h = dim / 2 and φ = position · frequency_i:
 //! (xᵢ, xᵢ₊ₕ) → (xᵢ cos φ − xᵢ₊ₕ sin φ, xᵢ₊ₕ cos φ + xᵢ sin φ). The gradient turns back by the same angle.
 
 use rayon::prelude::*;
