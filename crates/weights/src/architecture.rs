@@ -80,7 +80,7 @@ impl Rope {
 
 /// Everything about a decoder that is not a tensor.
 ///
-/// x = embedding[token]; each block: x += O·attention(RoPE(Q·n), RoPE(K·n), V·n) with
+/// x = embedding_token; each block: x += O·attention(RoPE(Q·n), RoPE(K·n), V·n) with
 /// n = RMSNorm(x), scores scaled by 1/√head_dim, query head i reading kv head i·kv_heads/heads;
 /// then x += Down·(SiLU(Gate·n)·(Up·n)) with the second norm; logits = Head·RMSNorm(x).
 /// RMSNorm(x) = x / √(mean(x²) + norm_eps) · weight.
