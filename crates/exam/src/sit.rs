@@ -123,7 +123,8 @@ impl Sitting<'_> {
         for choice in &item.choices {
             let request = Score {
                 prompt: prompt.clone(),
-                continuation: format!(" {choice}"),
+                continuation: format!(" {choice}").into(),
+                top_logprobs: 0,
                 adapter: self.adapter.map(str::to_string),
             };
             let scored = self.model.score(request).await.map_err(|e| e.to_string())?;

@@ -107,6 +107,7 @@ impl HttpModel {
         match &request.prompt {
             Prompt::Messages(messages) => body.messages = Some(messages.clone()),
             Prompt::Raw(text) => body.prompt = Some(text.clone()),
+            Prompt::Tokens(_) => return Err(self.unsupported("read tokens")),
         }
         if request.logprobs {
             if !self.able(chat).await?.logprobs {
@@ -130,6 +131,7 @@ impl HttpModel {
         let (mut completions, mut usage) = (Vec::new(), Usage::default());
         let prompt_bytes = match &request.prompt {
             Prompt::Raw(text) => text.len(),
+            Prompt::Tokens(tokens) => tokens.len(),
             Prompt::Messages(messages) => messages.iter().map(|m| m.content.len()).sum(),
         };
         for reply in replies {
@@ -168,6 +170,8 @@ impl LanguageModel for HttpModel {
             // No server promises it; the request cache gives the same answer again.
             seeded: false,
             adapters: listed.len() > 1,
+            formats: false,
+            parameters: None,
         }
     }
 
@@ -192,13 +196,13 @@ impl LanguageModel for HttpModel {
         let Prompt::Raw(prompt) = &request.prompt else {
             return Err(self.unsupported("score a conversation: its chat template is not known here; score raw text"));
         };
-        if request.continuation.is_empty() {
+        if request.continuation.text.is_empty() {
             return Ok(Scored { tokens: Vec::new(), usage: Usage::default() });
         }
         if !self.able(false).await?.echo {
             return Err(self.unsupported("score a given text: it returns no log-probabilities of the prompt (echo)"));
         }
-        let text = format!("{prompt}{}", request.continuation);
+        let text = format!("{prompt}{}", request.continuation.text);
         let model = self.model(request.adapter.as_deref()).await?;
         // Not every server takes 0 tokens; the one token more is cut off below.
         let body = Body { model, prompt: Some(text.clone()), max_tokens: 1, echo: Some(true), ..Body::default() };

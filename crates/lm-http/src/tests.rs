@@ -332,14 +332,14 @@ async fn what_the_server_cannot_do_is_said_after_asking_once() {
     for _ in 0..2 {
         let error = model.generate(Generate { logprobs: true, ..ask() }).await.expect_err("no logprobs");
         assert!(matches!(error, Error::Unsupported { .. }), "{error}");
-        let score = Score { prompt: Prompt::Raw("a".into()), continuation: "b".into(), adapter: None };
+        let score = Score { prompt: Prompt::Raw("a".into()), continuation: "b".into(), adapter: None, top_logprobs: 0 };
         assert!(matches!(model.score(score).await, Err(Error::Unsupported { .. })));
     }
     let asked = server.requests().len();
     let known = model.discover().await.expect("discover");
     assert_eq!((known.context, known.logprobs, known.score, known.n), (Some(512), false, false, true));
     assert_eq!(server.requests().len(), asked + 1, "only the list of models was not asked for yet");
-    let conversation = Score { prompt: Prompt::ask("a"), continuation: "b".into(), adapter: None };
+    let conversation = Score { prompt: Prompt::ask("a"), continuation: "b".into(), adapter: None, top_logprobs: 0 };
     assert!(matches!(model.score(conversation).await, Err(Error::Unsupported { .. })));
     let adapter = model.generate(Generate { adapter: Some("mine".into()), ..ask() }).await;
     assert!(matches!(adapter, Err(Error::Adapter { .. })));
@@ -364,13 +364,14 @@ fn echoing() -> Server {
 async fn a_continuation_is_scored_where_the_server_echoes() {
     let server = echoing();
     let model = server.model();
-    let score = Score { prompt: Prompt::Raw("Zürich".into()), continuation: " €1".into(), adapter: None };
+    let score =
+        Score { prompt: Prompt::Raw("Zürich".into()), continuation: " €1".into(), adapter: None, top_logprobs: 0 };
     let scored = model.score(score.clone()).await.expect("scored");
     let tokens: Vec<_> = scored.tokens.iter().map(|t| (t.text.as_str(), t.logprob)).collect();
     assert_eq!(tokens, [(" ", -6.5), ("€", -7.5), ("1", -8.5)]);
     assert!((scored.sum() + 22.5).abs() < 1e-9);
     assert!(model.discover().await.expect("discover").score);
-    let empty = model.score(Score { continuation: String::new(), ..score }).await.expect("empty");
+    let empty = model.score(Score { continuation: "".into(), ..score }).await.expect("empty");
     assert!(empty.tokens.is_empty());
 }
 

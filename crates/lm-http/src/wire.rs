@@ -178,7 +178,14 @@ impl Token {
     /// As the contract has it; none without a log-probability.
     pub(crate) fn scored(&self) -> Option<TokenLogprob> {
         let scale = LogprobScale::Unknown;
-        Some(TokenLogprob { id: None, text: self.text.clone(), logprob: self.logprob?, greedy: self.greedy, scale })
+        Some(TokenLogprob {
+            id: None,
+            text: self.text.clone(),
+            logprob: self.logprob?,
+            greedy: self.greedy,
+            scale,
+            top: Vec::new(),
+        })
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use lm::{Capabilities, Completion, Delta, Finish, Generate, Generation, LanguageModel, Prompt, Score, Scored, Usage};
+use lm::{
+    Capabilities, Completion, Delta, Finish, Generate, Generation, LanguageModel, Prompt, Score, Scored, Span, Usage,
+};
 use tokio::sync::{mpsc, oneshot};
 use weights::{Adapter, Architecture, Checkpoint, Tokenizer};
 
@@ -179,12 +181,17 @@ impl LocalModel {
     fn tokens(&self, prompt: &Prompt) -> lm::Result<Vec<u32>> {
         match prompt {
             Prompt::Raw(text) => Ok(self.inner.tokenizer.raw(text)),
+            Prompt::Tokens(tokens) => Ok(tokens.clone()),
             Prompt::Messages(messages) => self
                 .inner
                 .tokenizer
                 .render_chat(messages)
                 .map_err(|e| lm::Error::Request { field: "prompt", problem: e.to_string() }),
         }
+    }
+
+    fn span(&self, span: &Span) -> Vec<u32> {
+        if span.tokens.is_empty() { self.inner.tokenizer.encode(&span.text) } else { span.tokens.clone() }
     }
 
     /// Checks what every request must obey, and hands it to the scheduler.
@@ -244,12 +251,23 @@ impl LanguageModel for LocalModel {
             n: true,
             seeded: true,
             adapters: true,
+            formats: false,
+            parameters: Some(self.inner.architecture.parameters() as u64),
         }
+    }
+
+    fn tokenize(&self, prompt: &Prompt) -> lm::Result<Vec<u32>> {
+        self.tokens(prompt)
+    }
+
+    fn detokenize(&self, tokens: &[u32]) -> lm::Result<String> {
+        Ok(self.inner.tokenizer.decode(tokens))
     }
 
     async fn stream(&self, request: Generate, sink: &mut (dyn FnMut(Delta) + Send)) -> lm::Result<Generation> {
         request.validate()?;
-        let tokens = self.tokens(&request.prompt)?;
+        let mut tokens = self.tokens(&request.prompt)?;
+        tokens.extend(self.span(&request.begun));
         let (n, more, adapter) = (request.n, request.max_tokens, request.adapter.clone());
         if more == 0 {
             let empty =
@@ -274,7 +292,7 @@ impl LanguageModel for LocalModel {
             let problem = "has no token, so the continuation's first token is given nothing".into();
             return Err(lm::Error::Request { field: "prompt", problem });
         }
-        tokens.extend(self.inner.tokenizer.encode(&request.continuation));
+        tokens.extend(self.span(&request.continuation));
         if tokens.len() == prompt {
             return Ok(Scored { tokens: Vec::new(), usage: Usage::default() });
         }

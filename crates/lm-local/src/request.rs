@@ -169,5 +169,12 @@ pub(crate) struct Branch {
 
 /// A token with its raw log-probability.
 pub(crate) fn token_logprob(tokenizer: &Tokenizer, id: u32, logprob: f32, greedy: bool) -> TokenLogprob {
-    TokenLogprob { id: Some(id), text: tokenizer.piece(id), logprob, greedy: Some(greedy), scale: LogprobScale::Raw }
+    TokenLogprob {
+        id: Some(id),
+        text: tokenizer.piece(id),
+        logprob,
+        greedy: Some(greedy),
+        scale: LogprobScale::Raw,
+        top: Vec::new(),
+    }
 }

@@ -140,7 +140,12 @@ fn logprobs(logits: &[f32]) -> Vec<f64> {
 async fn scores_are_the_log_probabilities_of_the_logits() {
     let model = load(Architecture::tiny(), Config { batch_rows: 16, ..Config::default() });
     let (prompt, continuation) = (words(3, 30), words(4, 30));
-    let ask = || Score { prompt: Prompt::Raw(prompt.clone()), continuation: continuation.clone(), adapter: None };
+    let ask = || Score {
+        prompt: Prompt::Raw(prompt.clone()),
+        continuation: continuation.clone().into(),
+        adapter: None,
+        top_logprobs: 0,
+    };
     let first = model.score(ask()).await.expect("scores");
     let both = tokio::join!(model.score(ask()), model.score(ask()));
     assert_eq!(both.0.expect("scores").tokens, first.tokens, "again, over remembered positions");

@@ -16,8 +16,8 @@ use std::sync::Arc;
 pub use error::{Error, Result};
 pub use record::{Message, Role, Usage};
 pub use request::{
-    Capabilities, Completion, Delta, Finish, Generate, Generation, LogprobScale, Prompt, Sampling, Score, Scored,
-    TokenLogprob,
+    Alternative, Capabilities, Completion, Delta, Finish, Format, Generate, Generation, LogprobScale, Prompt, Sampling,
+    Score, Scored, Span, TokenLogprob,
 };
 pub use scripted::{Fault, ScriptedModel};
 
@@ -35,6 +35,17 @@ pub trait LanguageModel: Send + Sync {
 
     /// Log-probabilities of a continuation's tokens, each given all before it.
     async fn score(&self, request: Score) -> Result<Scored>;
+
+    /// The tokens of a text, with a beginning-of-text token where the model expects one, or of a
+    /// conversation in the model's template. A remote server may not tell.
+    fn tokenize(&self, _prompt: &Prompt) -> Result<Vec<u32>> {
+        Err(Error::Unsupported { model: self.name().into(), what: "show its tokens".into() })
+    }
+
+    /// The text of tokens.
+    fn detokenize(&self, _tokens: &[u32]) -> Result<String> {
+        Err(Error::Unsupported { model: self.name().into(), what: "show the text of tokens".into() })
+    }
 
     /// Generates without looking at the pieces.
     async fn generate(&self, request: Generate) -> Result<Generation> {

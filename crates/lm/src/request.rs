@@ -12,6 +12,8 @@ pub enum Prompt {
     /// Text as it is; special tokens in it are not interpreted, a beginning-of-text token is added
     /// where the model expects one.
     Raw(String),
+    /// Ids of the model's own vocabulary, as they are.
+    Tokens(Vec<u32>),
 }
 
 impl Prompt {
@@ -19,6 +21,55 @@ impl Prompt {
     pub fn ask(question: impl Into<String>) -> Self {
         Self::Messages(vec![Message::user(question)])
     }
+}
+
+/// A piece of text, with its tokens where they are known.
+///
+/// A model that knows its vocabulary reads `tokens` if there are any, and so continues exactly what
+/// it drew before; else the text is tokenised apart from what stands before it, so that a boundary
+/// never merges. A remote server reads the text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Span {
+    /// The text.
+    pub text: String,
+    /// Its tokens, or nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<u32>,
+}
+
+impl Span {
+    /// Appends a completion. Tokens stay known only while they are known for every part.
+    pub fn push(&mut self, completion: &Completion) {
+        let known = self.tokens.is_empty() == self.text.is_empty();
+        self.text.push_str(&completion.text);
+        match known && (completion.text.is_empty() || !completion.tokens.is_empty()) {
+            true => self.tokens.extend_from_slice(&completion.tokens),
+            false => self.tokens.clear(),
+        }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.tokens.is_empty()
+    }
+}
+
+impl<T: Into<String>> From<T> for Span {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), tokens: Vec::new() }
+    }
+}
+
+/// What the whole text of a completion (the part in [`Generate::begun`] not counted) must be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that obeys this JSON Schema.
+    JsonSchema(serde_json::Value),
+    /// Text that matches this regular expression from beginning to end.
+    Regex(String),
 }
 
 /// How the next token is drawn. The default is greedy.
@@ -79,6 +130,19 @@ pub struct Generate {
     pub adapter: Option<String>,
     /// Return the log-probability of each generated token.
     pub logprobs: bool,
+    /// With `logprobs`: the most probable tokens at each place, so many of them.
+    #[serde(default)]
+    pub top_logprobs: usize,
+    /// What the model's turn says already; the completion continues it and does not repeat it.
+    #[serde(default, skip_serializing_if = "Span::is_empty")]
+    pub begun: Span,
+    /// A regular expression: the completion ends after the token with which its text first matches;
+    /// that token belongs to it whole ([`Finish::Boundary`]). Foresight ends its steps so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// What the completion's text must be, or none for any text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
 }
 
 impl Generate {
@@ -93,6 +157,10 @@ impl Generate {
             seed: 0,
             adapter: None,
             logprobs: false,
+            top_logprobs: 0,
+            begun: Span::default(),
+            until: None,
+            format: None,
         }
     }
 
@@ -125,6 +193,8 @@ pub enum Finish {
     Stop,
     /// `max_tokens` was reached.
     Length,
+    /// The text matched [`Generate::until`]; the model's turn may go on.
+    Boundary,
 }
 
 /// Which distribution a log-probability comes from.
@@ -137,6 +207,17 @@ pub enum LogprobScale {
     Processed,
     /// A remote server that does not say.
     Unknown,
+}
+
+/// A token that stood at a place, or might have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// Id in the model's vocabulary, where known.
+    pub id: Option<u32>,
+    /// The token's text.
+    pub text: String,
+    /// Natural logarithm of its probability.
+    pub logprob: f32,
 }
 
 /// A token and how probable it was.
@@ -152,6 +233,9 @@ pub struct TokenLogprob {
     pub greedy: Option<bool>,
     /// What distribution `logprob` comes from.
     pub scale: LogprobScale,
+    /// The most probable tokens at this place, most probable first, if asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub top: Vec<Alternative>,
 }
 
 /// One of the n completions.
@@ -182,9 +266,12 @@ pub struct Score {
     /// What stands before.
     pub prompt: Prompt,
     /// What is scored. It is tokenised apart from the prompt, so a boundary never merges.
-    pub continuation: String,
+    pub continuation: Span,
     /// Name of a loaded adapter, or none for the base model.
     pub adapter: Option<String>,
+    /// The most probable tokens at each place, so many of them.
+    #[serde(default)]
+    pub top_logprobs: usize,
 }
 
 /// The answer to [`Score`].
@@ -218,4 +305,8 @@ pub struct Capabilities {
     pub seeded: bool,
     /// Adapters by name.
     pub adapters: bool,
+    /// Text that obeys a [`Format`].
+    pub formats: bool,
+    /// Weights that a token is multiplied with (P of the FLOP formulas), where known.
+    pub parameters: Option<u64>,
 }

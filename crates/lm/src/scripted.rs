@@ -76,6 +76,7 @@ impl ScriptedModel {
 fn text(prompt: &Prompt) -> String {
     match prompt {
         Prompt::Raw(text) => text.clone(),
+        Prompt::Tokens(tokens) => tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(" "),
         Prompt::Messages(messages) => messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n"),
     }
 }
@@ -87,7 +88,16 @@ impl LanguageModel for ScriptedModel {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { context: None, logprobs: false, score: true, n: true, seeded: true, adapters: true }
+        Capabilities {
+            context: None,
+            logprobs: false,
+            score: true,
+            n: true,
+            seeded: true,
+            adapters: true,
+            formats: false,
+            parameters: None,
+        }
     }
 
     async fn stream(&self, request: Generate, sink: &mut (dyn FnMut(Delta) + Send)) -> Result<Generation> {
@@ -113,12 +123,20 @@ impl LanguageModel for ScriptedModel {
 
     async fn score(&self, request: Score) -> Result<Scored> {
         self.next_fault().await?;
-        let rule = self.scores.iter().find(|(needle, _)| request.continuation.contains(needle.as_str()));
+        let rule = self.scores.iter().find(|(needle, _)| request.continuation.text.contains(needle.as_str()));
         let logprob = rule.map_or(-10.0, |(_, logprob)| *logprob);
         let tokens: Vec<_> = request
             .continuation
+            .text
             .split_whitespace()
-            .map(|word| TokenLogprob { id: None, text: word.into(), logprob, greedy: None, scale: LogprobScale::Raw })
+            .map(|word| TokenLogprob {
+                id: None,
+                text: word.into(),
+                logprob,
+                greedy: None,
+                scale: LogprobScale::Raw,
+                top: Vec::new(),
+            })
             .collect();
         let usage = Usage { prefill: tokens.len() as u64, cached: 0, decode: 0 };
         Ok(Scored { tokens, usage })

@@ -179,7 +179,8 @@ async fn likelihood(
     let text = text.map(|text| format!("Text: {text}\n")).unwrap_or_default();
     let request = Score {
         prompt: Prompt::Raw(format!("{text}Question: {question}\nAnswer:")),
-        continuation: format!(" {}", fact.answer),
+        continuation: format!(" {}", fact.answer).into(),
+        top_logprobs: 0,
         adapter: None,
     };
     let scored = model.score(request).await?;
