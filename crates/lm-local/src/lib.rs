@@ -6,8 +6,8 @@
 //! removed at run time, and rows of one step may have different ones.
 //!
 //! Data flow: request → `scheduler` (admission, worst-case memory) → `plan` (which positions a step
-//! computes) → `forward` (the step, on all threads of `pool`, by `kernels`) → `sampling`, `text` →
-//! answer.
+//! computes) → `forward` (the step, on all threads of `pool`, by `kernels`) → `read` (what its logits
+//! say, by `sampling` and `text`) → answer.
 //!
 //! Invariants: a completion depends on (weights, prompt, sampling, seed, kernels) alone, never on
 //! other requests, order, batch or number of threads, because every number of a row is summed in an
@@ -25,6 +25,7 @@ mod kernels;
 mod model;
 mod plan;
 mod pool;
+mod read;
 mod request;
 mod sampling;
 mod scheduler;

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use lm::{
     Capabilities, Completion, Delta, Finish, Generate, Generation, LanguageModel, Prompt, Score, Scored, Span, Usage,
 };
+use regex::Regex;
 use tokio::sync::{mpsc, oneshot};
 use weights::{Adapter, Architecture, Checkpoint, Tokenizer};
 
@@ -167,6 +168,7 @@ impl LocalModel {
     /// Blocks, so it is for tests and measurements, outside of asynchronous code.
     pub fn logits(&self, tokens: &[u32], adapter: Option<&str>) -> lm::Result<Vec<f32>> {
         let (reply, answer) = channel();
+        self.check("tokens", tokens)?;
         self.submit(tokens.to_vec(), 0, adapter, Ask::Logits { reply })?;
         answer.recv().unwrap_or_else(|_| Err(stopped()))
     }
@@ -179,29 +181,42 @@ impl LocalModel {
     }
 
     fn tokens(&self, prompt: &Prompt) -> lm::Result<Vec<u32>> {
-        match prompt {
-            Prompt::Raw(text) => Ok(self.inner.tokenizer.raw(text)),
-            Prompt::Tokens(tokens) => Ok(tokens.clone()),
-            Prompt::Messages(messages) => self
-                .inner
-                .tokenizer
-                .render_chat(messages)
-                .map_err(|e| lm::Error::Request { field: "prompt", problem: e.to_string() }),
-        }
+        let tokens = match prompt {
+            Prompt::Raw(text) => self.inner.tokenizer.raw(text),
+            Prompt::Tokens(tokens) => tokens.clone(),
+            Prompt::Messages(messages) => {
+                let rendered = self.inner.tokenizer.render_chat(messages);
+                rendered.map_err(|e| lm::Error::Request { field: "prompt", problem: e.to_string() })?
+            }
+        };
+        self.check("prompt", &tokens)?;
+        Ok(tokens)
     }
 
-    fn span(&self, span: &Span) -> Vec<u32> {
-        if span.tokens.is_empty() { self.inner.tokenizer.encode(&span.text) } else { span.tokens.clone() }
+    /// What stands after a prompt.
+    fn span(&self, field: &'static str, span: &Span) -> lm::Result<Vec<u32>> {
+        self.check(field, &span.tokens)?;
+        Ok(match span.tokens.is_empty() {
+            true => self.inner.tokenizer.encode_continued(&span.text),
+            false => span.tokens.clone(),
+        })
+    }
+
+    fn check(&self, field: &'static str, tokens: &[u32]) -> lm::Result<()> {
+        let vocab = self.inner.architecture.vocab;
+        match tokens.iter().find(|token| **token as usize >= vocab) {
+            None => Ok(()),
+            Some(token) => Err(lm::Error::Request {
+                field,
+                problem: format!("holds token {token}, beyond the vocabulary of {vocab}"),
+            }),
+        }
     }
 
     /// Checks what every request must obey, and hands it to the scheduler.
     fn submit(&self, tokens: Vec<u32>, more: usize, adapter: Option<&str>, ask: Ask) -> lm::Result<()> {
         if tokens.is_empty() {
             let problem = "has no token; give at least one character".into();
-            return Err(lm::Error::Request { field: "prompt", problem });
-        }
-        if let Some(token) = tokens.iter().find(|token| **token as usize >= self.inner.architecture.vocab) {
-            let problem = format!("holds token {token}, beyond the vocabulary");
             return Err(lm::Error::Request { field: "prompt", problem });
         }
         let limit = self.inner.architecture.context;
@@ -221,6 +236,19 @@ impl LocalModel {
         };
         self.send(Command::Job(Box::new(Job { tokens, adapter, loaded, ask }))).map_err(|_| stopped())
     }
+}
+
+/// Each alternative is a line of the answer; nobody looks at more.
+fn check_top(count: usize) -> lm::Result<()> {
+    match count {
+        0..=20 => Ok(()),
+        _ => Err(lm::Error::Request { field: "top_logprobs", problem: format!("is {count}, but must lie in 0..=20") }),
+    }
+}
+
+fn until(pattern: &str) -> lm::Result<Regex> {
+    Regex::new(pattern)
+        .map_err(|e| lm::Error::Request { field: "until", problem: format!("is no regular expression: {e}") })
 }
 
 fn stopped() -> lm::Error {
@@ -266,8 +294,10 @@ impl LanguageModel for LocalModel {
 
     async fn stream(&self, request: Generate, sink: &mut (dyn FnMut(Delta) + Send)) -> lm::Result<Generation> {
         request.validate()?;
+        check_top(request.top_logprobs)?;
+        let until = request.until.as_deref().map(until).transpose()?;
         let mut tokens = self.tokens(&request.prompt)?;
-        tokens.extend(self.span(&request.begun));
+        tokens.extend(self.span("begun", &request.begun)?);
         let (n, more, adapter) = (request.n, request.max_tokens, request.adapter.clone());
         if more == 0 {
             let empty =
@@ -275,7 +305,7 @@ impl LanguageModel for LocalModel {
             return Ok(Generation { completions: vec![empty; n], usage: Usage::default() });
         }
         let (reply, mut events) = mpsc::unbounded_channel();
-        self.submit(tokens, more, adapter.as_deref(), Ask::Generate { request: Box::new(request), reply })?;
+        self.submit(tokens, more, adapter.as_deref(), Ask::Generate { request: Box::new(request), until, reply })?;
         loop {
             match events.recv().await {
                 Some(Event::Delta(delta)) => sink(delta),
@@ -286,18 +316,20 @@ impl LanguageModel for LocalModel {
     }
 
     async fn score(&self, request: Score) -> lm::Result<Scored> {
+        check_top(request.top_logprobs)?;
         let mut tokens = self.tokens(&request.prompt)?;
         let prompt = tokens.len();
         if prompt == 0 {
             let problem = "has no token, so the continuation's first token is given nothing".into();
             return Err(lm::Error::Request { field: "prompt", problem });
         }
-        tokens.extend(self.span(&request.continuation));
+        tokens.extend(self.span("continuation", &request.continuation)?);
         if tokens.len() == prompt {
             return Ok(Scored { tokens: Vec::new(), usage: Usage::default() });
         }
         let (reply, answer) = oneshot::channel();
-        self.submit(tokens, 0, request.adapter.as_deref(), Ask::Score { prompt, reply })?;
+        let ask = Ask::Score { prompt, top: request.top_logprobs, reply };
+        self.submit(tokens, 0, request.adapter.as_deref(), ask)?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use lm::{Completion, Finish, Generate, Generation, LogprobScale, Scored, TokenLogprob, Usage};
+use lm::{Alternative, Completion, Finish, Generate, Generation, LogprobScale, Scored, TokenLogprob, Usage};
 use rand_chacha::ChaCha8Rng;
+use regex::Regex;
 use tokio::sync::{mpsc, oneshot};
 use weights::Tokenizer;
 
@@ -20,11 +21,13 @@ pub(crate) enum Event {
 pub(crate) enum Ask {
     Generate {
         request: Box<Generate>,
+        until: Option<Regex>,
         reply: mpsc::UnboundedSender<Event>,
     },
-    /// The tokens after the prompt are the continuation.
+    /// The tokens after the prompt are the continuation; `top` alternatives a place.
     Score {
         prompt: usize,
+        top: usize,
         reply: oneshot::Sender<lm::Result<Scored>>,
     },
     /// Logits of all positions.
@@ -67,6 +70,16 @@ impl Job {
         match &self.ask {
             Ask::Generate { request, .. } => (request.n, request.max_tokens.saturating_sub(1)),
             _ => (0, 0),
+        }
+    }
+
+    /// The most probable tokens that are asked for at each place.
+    pub fn top(&self) -> usize {
+        match &self.ask {
+            Ask::Generate { request, .. } if request.logprobs => request.top_logprobs,
+            Ask::Generate { .. } => 0,
+            Ask::Score { top, .. } => *top,
+            Ask::Logits { .. } => 0,
         }
     }
 
@@ -167,14 +180,22 @@ pub(crate) struct Branch {
     pub completing: Option<Completing>,
 }
 
-/// A token with its raw log-probability.
-pub(crate) fn token_logprob(tokenizer: &Tokenizer, id: u32, logprob: f32, greedy: bool) -> TokenLogprob {
+/// A token with its raw log-probability, and the most probable ones at its place.
+pub(crate) fn token_logprob(
+    tokenizer: &Tokenizer,
+    id: u32,
+    logprob: f32,
+    greedy: bool,
+    top: &[(f32, u32)],
+) -> TokenLogprob {
+    let alternative =
+        |(logprob, id): &(f32, u32)| Alternative { id: Some(*id), text: tokenizer.piece(*id), logprob: *logprob };
     TokenLogprob {
         id: Some(id),
         text: tokenizer.piece(id),
         logprob,
         greedy: Some(greedy),
         scale: LogprobScale::Raw,
-        top: Vec::new(),
+        top: top.iter().map(alternative).collect(),
     }
 }

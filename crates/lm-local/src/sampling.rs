@@ -61,6 +61,25 @@ pub(crate) fn draw(
     })
 }
 
+/// The `count` most probable tokens and their logits, most probable first, lower ids first among equals.
+pub(crate) fn top(logits: &[f32], count: usize) -> Vec<(f32, u32)> {
+    let mut best: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
+    if count == 0 {
+        return best;
+    }
+    let mut least = f32::NEG_INFINITY;
+    for (token, logit) in logits.iter().enumerate() {
+        if best.len() == count && *logit <= least {
+            continue;
+        }
+        let at = best.partition_point(|(other, _)| other >= logit);
+        best.insert(at, (*logit, token as u32));
+        best.truncate(count);
+        least = best[best.len() - 1].0;
+    }
+    best
+}
+
 /// A token in proportion to its weight, in order of ids.
 fn pick_any(weights: &[f32], uniform: f64) -> u32 {
     let chunks: Vec<f64> = weights.chunks(256).map(sum).collect();
@@ -153,6 +172,14 @@ mod tests {
             counts[draw(&table, &logits, &summary, sampling, seen, (i as f64 + 0.5) / 1000.0) as usize] += 1;
         }
         counts
+    }
+
+    #[test]
+    fn the_most_probable_tokens_come_first() {
+        let logits = [0.5, 2.0, -1.0, 2.0, 1.0];
+        assert_eq!(top(&logits, 0), []);
+        assert_eq!(top(&logits, 3), [(2.0, 1), (2.0, 3), (1.0, 4)]);
+        assert_eq!(top(&logits, 9).len(), 5);
     }
 
     #[test]

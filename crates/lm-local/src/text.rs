@@ -1,4 +1,6 @@
-use weights::{Stream, Tokenizer};
+use lm::Finish;
+use regex::Regex;
+use weights::Stream;
 
 /// The text of a completion while its tokens come.
 ///
@@ -7,20 +9,31 @@ use weights::{Stream, Tokenizer};
 pub(crate) struct Text {
     stream: Stream,
     stops: Vec<String>,
+    until: Option<Regex>,
     text: String,
     sent: usize,
 }
 
 impl Text {
-    /// An empty text that ends before the first of `stops`.
-    pub fn new(tokenizer: &Tokenizer, stops: &[String]) -> Self {
-        Self { stream: tokenizer.stream(), stops: stops.to_vec(), text: String::new(), sent: 0 }
+    /// An empty text that ends before the first of `stops`, or after the token with which it first
+    /// matches `until`.
+    pub fn new(stream: Stream, stops: &[String], until: Option<Regex>) -> Self {
+        Self { stream, stops: stops.to_vec(), until, text: String::new(), sent: 0 }
     }
 
-    /// Adds a token; returns new text that is certain, and whether a stop string has come.
-    pub fn push(&mut self, token: u32) -> (String, bool) {
+    /// Adds a token; returns new text that is certain, and whether the text ends here.
+    pub fn push(&mut self, token: u32) -> (String, Option<Finish>) {
         let piece = self.stream.push(token);
-        self.add(&piece)
+        let (mut new, stopped) = self.add(&piece);
+        if stopped {
+            return (new, Some(Finish::Stop));
+        }
+        if !self.until.as_ref().is_some_and(|until| until.is_match(&self.text)) {
+            return (new, None);
+        }
+        let (rest, stopped) = self.finish();
+        new.push_str(&rest);
+        (new, Some(if stopped { Finish::Stop } else { Finish::Boundary }))
     }
 
     fn add(&mut self, piece: &str) -> (String, bool) {
@@ -73,15 +86,18 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
-    use weights::{Architecture, Checkpoint};
+    use weights::{Architecture, Checkpoint, Tokenizer};
 
     use super::*;
 
+    fn tokenizer() -> Tokenizer {
+        Checkpoint::random(Architecture::tiny(), 1).expect("a random model").tokenizer
+    }
+
     /// Feeds pieces as a stream of tokens would give them; returns all that was sent, and the end.
     fn feed(stops: &[&str], pieces: &[&str]) -> (Vec<String>, String, bool) {
-        let tokenizer = Checkpoint::random(Architecture::tiny(), 1).expect("a random model").tokenizer;
         let stops: Vec<String> = stops.iter().map(|stop| stop.to_string()).collect();
-        let mut text = Text::new(&tokenizer, &stops);
+        let mut text = Text::new(tokenizer().stream(), &stops, None);
         let mut sent = Vec::new();
         for piece in pieces {
             let (new, stopped) = text.add(piece);
@@ -110,13 +126,41 @@ mod tests {
 
     #[test]
     fn waits_for_whole_characters() {
-        let tokenizer = Checkpoint::random(Architecture::tiny(), 1).expect("a random model").tokenizer;
+        let tokenizer = tokenizer();
         let tokens = tokenizer.encode("é漢");
         assert!(tokens.len() > 2);
-        let mut text = Text::new(&tokenizer, &[]);
+        let mut text = Text::new(tokenizer.stream(), &[], None);
         let mut pieces: Vec<String> = tokens.iter().map(|token| text.push(*token).0).collect();
         assert!(pieces.iter().all(|piece| !piece.contains('\u{fffd}')), "{pieces:?}");
         pieces.push(text.finish().0);
         assert_eq!(pieces.concat(), "é漢");
+    }
+    /// Pushes the tokens of `pieces`, one after the other; returns what was sent, and the end.
+    fn until(pattern: &str, stop: &str, pieces: &str) -> (String, String, Option<Finish>) {
+        let tokenizer = tokenizer();
+        let until = Some(Regex::new(pattern).expect("a pattern"));
+        let mut text = Text::new(tokenizer.stream(), &[stop.to_string()], until);
+        let mut sent = String::new();
+        for token in tokenizer.encode(pieces) {
+            let (new, end) = text.push(token);
+            sent.push_str(&new);
+            if end.is_some() {
+                return (sent, text.into_text(), end);
+            }
+        }
+        (sent, text.into_text(), None)
+    }
+
+    #[test]
+    fn a_pattern_ends_the_text_after_its_token_and_a_stop_string_wins() {
+        let newline = r"\S[^\n]*\n";
+        let ended = until(newline, "END", "\n one\ntwo");
+        assert_eq!(ended, ("\n one\n".into(), "\n one\n".into(), Some(Finish::Boundary)));
+        // What was held back as the beginning of a stop string is text after all.
+        assert_eq!(until(newline, "\nx", "a\nb"), ("a\n".into(), "a\n".into(), Some(Finish::Boundary)));
+        assert_eq!(until("n$", "on", "one"), ("".into(), "".into(), Some(Finish::Stop)));
+        assert_eq!(until("z", "y", "one").2, None);
+        let first = until("", "y", "one");
+        assert!(!first.1.is_empty() && first.2 == Some(Finish::Boundary), "an empty pattern ends after one token");
     }
 }

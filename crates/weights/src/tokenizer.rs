@@ -108,6 +108,12 @@ impl Tokenizer {
         encode(&self.inner.pipeline, text)
     }
 
+    /// Tokens of a text that stands after another one: its first word gets no space of its own.
+    /// Control tokens in it are not interpreted.
+    pub fn encode_continued(&self, text: &str) -> Vec<u32> {
+        encode(self.inner.continued.as_ref().unwrap_or(&self.inner.pipeline), text)
+    }
+
     /// Tokens of a text, after the beginning-of-text token where the model expects one.
     pub fn raw(&self, text: &str) -> Vec<u32> {
         let mut ids: Vec<u32> = self.bos.filter(|_| self.inner.add_bos).into_iter().collect();
@@ -142,8 +148,8 @@ impl Tokenizer {
             let next = next.min_by_key(|(at, ..)| *at);
             let plain = next.map_or(rest, |(at, ..)| &rest[..at]).replace(guard, "");
             if !plain.is_empty() {
-                let continued = self.inner.continued.as_ref().filter(|_| !ids.is_empty());
-                ids.extend(encode(continued.unwrap_or(&self.inner.pipeline), &plain));
+                let more = if ids.is_empty() { self.encode(&plain) } else { self.encode_continued(&plain) };
+                ids.extend(more);
             }
             rest = match next {
                 Some((at, name, id)) => {
@@ -193,6 +199,11 @@ impl Tokenizer {
         self.inner.pipeline.token_to_id(name)
     }
 
+    /// Number of ids, unused ones included: the rows of the embedding.
+    pub fn vocab(&self) -> usize {
+        self.inner.names.len()
+    }
+
     /// Whether [`Tokenizer::raw`] puts [`Tokenizer::bos`] before a text.
     pub fn adds_bos(&self) -> bool {
         self.inner.add_bos && self.bos.is_some()
@@ -201,6 +212,11 @@ impl Tokenizer {
     /// A decoder that gives text while tokens come.
     pub fn stream(&self) -> Stream {
         Stream { tokenizer: self.clone(), pending: Vec::new(), first: self.inner.strips_space }
+    }
+
+    /// As [`Tokenizer::stream`], for tokens that stand after others: a first space is text.
+    pub fn stream_continued(&self) -> Stream {
+        Stream { first: false, ..self.stream() }
     }
 
     pub(crate) fn json(&self) -> &str {
@@ -381,6 +397,8 @@ mod tests {
         assert_eq!(tokenizer.decode(&[0, 4, 2, 5]), "aa!");
         let mut stream = tokenizer.stream();
         assert_eq!([4, 4, 5].map(|id| stream.push(id)), ["a", " a", "!"]);
+        assert_eq!((tokenizer.encode("a"), tokenizer.encode_continued("a")), (vec![4], vec![2]));
+        assert_eq!(tokenizer.stream_continued().push(4), " a");
         // A token of its own that is no control token counts in any text.
         assert_eq!(tokenizer.encode("b<think>"), [1, 3, 6]);
         assert_eq!(tokenizer.piece(6), "<think>");
