@@ -19,8 +19,11 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("weights", &["record"]),
     ("lm-local", &["lm", "record", "weights"]),
     ("lm-http", &["lm", "record"]),
+    ("encode", &["lm"]),
+    ("decode", &["lm", "record"]),
     ("rag", &["lm", "record"]),
     ("synth", &["lm", "record"]),
+    ("tasks", &["record"]),
     ("learn", &["record", "weights"]),
     // The open-book exam takes the retriever by its type; `rag` is pure and has no model behind it.
     ("exam", &["lm", "rag", "record"]),
@@ -44,17 +47,17 @@ pub const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     // Verbs that only look (a bank, a sample, the catalogue) ask the room itself; engines are `run`'s alone.
-    ("cli", &["assets", "exam", "learn", "lm", "record", "report", "run", "synth", "weights"]),
+    ("cli", &["assets", "decode", "exam", "learn", "lm", "record", "report", "run", "synth", "weights"]),
 ];
 
 /// Third-party crates that only some may use, and those who may.
 pub const GUARDED: &[(&str, &[&str])] = &[
     // Tensor and linear algebra libraries.
     ("candle-core", &["weights"]),
-    ("gemm", &["learn", "lm-local"]),
+    ("gemm", &["encode", "learn", "lm-local"]),
     ("half", &["learn", "lm-local", "weights"]),
-    ("safetensors", &["learn", "weights"]),
-    ("tokenizers", &["weights"]),
+    ("safetensors", &["encode", "learn", "weights"]),
+    ("tokenizers", &["encode", "weights"]),
     // Network.
     ("reqwest", &["lm-http"]),
     ("hf-hub", &["assets"]),
