@@ -4,10 +4,10 @@ use crate::headline::{certainty, change, headline};
 use crate::{Report, section};
 
 /// Nothing may be loaded, sent, framed or run. The empty icon keeps a browser from asking for one.
-const POLICY: &str =
+pub(crate) const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// Draws the report as one HTML file that needs nothing else.
 pub fn render(report: &Report) -> String {
