@@ -21,6 +21,7 @@ mod block;
 mod config;
 mod error;
 mod forward;
+mod guide;
 mod kernels;
 mod model;
 mod plan;

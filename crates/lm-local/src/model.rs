@@ -2,11 +2,12 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::JoinHandle;
 
 use lm::{
-    Capabilities, Completion, Delta, Finish, Generate, Generation, LanguageModel, Prompt, Score, Scored, Span, Usage,
+    Capabilities, Completion, Delta, Finish, Format, Generate, Generation, LanguageModel, Prompt, Score, Scored, Span,
+    Usage,
 };
 use regex::Regex;
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +15,7 @@ use weights::{Adapter, Architecture, Checkpoint, Tokenizer};
 
 use crate::adapter::Loaded;
 use crate::forward::Decoder;
+use crate::guide::{Grammars, Guide};
 use crate::request::{Ask, Event, Job};
 use crate::scheduler::{Command, Counters, Scheduler};
 use crate::{Config, Error, Kernels, Result};
@@ -32,6 +34,7 @@ struct Inner {
     weight_bytes: usize,
     counters: Arc<Counters>,
     pages: usize,
+    grammars: OnceLock<std::result::Result<Grammars, String>>,
     adapters: Mutex<Adapters>,
     commands: Mutex<Option<Sender<Command>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -100,6 +103,7 @@ impl LocalModel {
                 weight_bytes,
                 counters,
                 pages,
+                grammars: OnceLock::new(),
                 adapters: Mutex::default(),
                 commands: Mutex::new(Some(commands)),
                 thread: Mutex::new(Some(thread)),
@@ -202,6 +206,12 @@ impl LocalModel {
         })
     }
 
+    fn guide(&self, format: &Format) -> lm::Result<Guide> {
+        let bad = |problem| lm::Error::Request { field: "format", problem: format!("cannot be followed: {problem}") };
+        let made = || Grammars::new(&self.inner.tokenizer, self.inner.architecture.vocab);
+        self.inner.grammars.get_or_init(made).as_ref().map_err(|e| bad(e.clone()))?.guide(format).map_err(bad)
+    }
+
     fn check(&self, field: &'static str, tokens: &[u32]) -> lm::Result<()> {
         let vocab = self.inner.architecture.vocab;
         match tokens.iter().find(|token| **token as usize >= vocab) {
@@ -279,7 +289,7 @@ impl LanguageModel for LocalModel {
             n: true,
             seeded: true,
             adapters: true,
-            formats: false,
+            formats: true,
             parameters: Some(self.inner.architecture.parameters() as u64),
         }
     }
@@ -296,6 +306,7 @@ impl LanguageModel for LocalModel {
         request.validate()?;
         check_top(request.top_logprobs)?;
         let until = request.until.as_deref().map(until).transpose()?;
+        let guide = request.format.as_ref().map(|format| self.guide(format)).transpose()?.map(Box::new);
         let mut tokens = self.tokens(&request.prompt)?;
         tokens.extend(self.span("begun", &request.begun)?);
         let (n, more, adapter) = (request.n, request.max_tokens, request.adapter.clone());
@@ -305,7 +316,12 @@ impl LanguageModel for LocalModel {
             return Ok(Generation { completions: vec![empty; n], usage: Usage::default() });
         }
         let (reply, mut events) = mpsc::unbounded_channel();
-        self.submit(tokens, more, adapter.as_deref(), Ask::Generate { request: Box::new(request), until, reply })?;
+        self.submit(
+            tokens,
+            more,
+            adapter.as_deref(),
+            Ask::Generate { request: Box::new(request), until, guide, reply },
+        )?;
         loop {
             match events.recv().await {
                 Some(Event::Delta(delta)) => sink(delta),

@@ -1,7 +1,8 @@
 //! What follows from a step's logits: tokens are drawn, put on their paths, scored or answered.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
+use llguidance::toktrie::SimpleVob;
 use lm::{Delta, Finish, Generate};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -19,9 +20,18 @@ struct Reading {
     token: u32,
     logprob: f32,
     greedy: bool,
-    finite: bool,
+    /// Whether the format leaves nothing to come.
+    complete: bool,
+    /// Why no token could be drawn.
+    problem: Option<Problem>,
     /// The most probable tokens with their log-probabilities, as many as were asked for.
     top: Vec<(f32, u32)>,
+}
+
+#[derive(Clone)]
+enum Problem {
+    NotFinite,
+    Format(String),
 }
 
 impl Scheduler {
@@ -39,11 +49,11 @@ impl Scheduler {
         for (((row, index, position), starting), results) in plan.readings.iter().zip(starts).zip(readings) {
             let branch = &mut self.branches[*index];
             let request = branch.request;
-            if failed.contains(&request) {
+            if failed.iter().any(|(other, _)| *other == request) {
                 continue;
             }
-            if results.iter().any(|reading| !reading.finite) {
-                failed.push(request);
+            if let Some(problem) = results.iter().find_map(|reading| reading.problem.clone()) {
+                failed.push((request, problem));
                 continue;
             }
             let Some(live) = self.live.get_mut(&request) else { continue };
@@ -101,9 +111,15 @@ impl Scheduler {
             }
             !over
         });
-        for request in failed {
+        for (request, problem) in failed {
+            let error = match problem {
+                Problem::NotFinite => lm::Error::NonFinite { model: self.name.clone(), place: "logits".into() },
+                Problem::Format(problem) => {
+                    lm::Error::Request { field: "format", problem: format!("cannot be followed: {problem}") }
+                }
+            };
             if let Some(live) = self.remove(request) {
-                live.job.fail(lm::Error::NonFinite { model: self.name.clone(), place: "logits".into() });
+                live.job.fail(error);
             }
         }
         for request in ended {
@@ -118,16 +134,19 @@ impl Scheduler {
         let branch = &self.branches[branch];
         let live = &self.live[&branch.request];
         match (&live.job.ask, &branch.completing) {
-            (Ask::Generate { request, until, .. }, None) => (0..request.n)
+            (Ask::Generate { request, until, guide, .. }, None) => (0..request.n)
                 .map(|index| Completing {
                     index,
                     rng: stream_rng(request, index),
                     text: {
-                        // Where a turn begins, a vocabulary may have a space that is no text.
+                        // Where a turn begins, a vocabulary may have a space that is no text. A format
+                        // speaks of every character.
                         let begins = matches!(request.prompt, lm::Prompt::Messages(_)) && request.begun.is_empty();
+                        let begins = begins && request.format.is_none();
                         let stream = if begins { self.tokenizer.stream() } else { self.tokenizer.stream_continued() };
                         Text::new(stream, &request.stop, until.clone())
                     },
+                    guide: guide.as_ref().map(|guide| Mutex::new(guide.fork())),
                     tokens: Vec::new(),
                     logprobs: Vec::new(),
                     seen: match request.sampling.repetition_penalty == 1.0 {
@@ -161,7 +180,7 @@ impl Scheduler {
             by_row[*row].push(i);
         }
         let results: Vec<OnceLock<Vec<Reading>>> = plan.readings.iter().map(|_| OnceLock::new()).collect();
-        let (live, branches, starts) = (&self.live, &self.branches, &*starts);
+        let (live, branches, starts, ends) = (&self.live, &self.branches, &*starts, &self.tokenizer.eos);
         self.decoder.each_row(rows, &|row, logits, table| {
             let summary = table.summarise(logits);
             let job = |i: usize| &live[&branches[plan.readings[i].1].request].job;
@@ -178,7 +197,8 @@ impl Scheduler {
                     token,
                     logprob: logits[token as usize] - summary.log_sum,
                     greedy: token == summary.token,
-                    finite: summary.finite,
+                    complete: false,
+                    problem: (!summary.finite).then_some(Problem::NotFinite),
                     top: top[..job.top().min(top.len())].to_vec(),
                 };
                 let result = match &job.ask {
@@ -186,12 +206,23 @@ impl Scheduler {
                     Ask::Logits { .. } => vec![reading(summary.token)],
                     Ask::Score { .. } => vec![reading(job.tokens[position + 1])],
                     Ask::Generate { request, .. } => {
-                        let seen =
-                            |k: usize| branch.completing.as_ref().unwrap_or_else(|| &starts[*i][k]).seen.as_slice();
                         let draws = uniforms[*i].iter().enumerate().map(|(k, uniform)| {
-                            sampling::draw(table, logits, &summary, &request.sampling, seen(k), *uniform)
+                            let completing = branch.completing.as_ref().unwrap_or_else(|| &starts[*i][k]);
+                            let draw = |allowed: Option<&SimpleVob>| {
+                                let (sampling, seen) = (&request.sampling, &completing.seen);
+                                reading(sampling::draw(table, logits, &summary, sampling, seen, allowed, *uniform))
+                            };
+                            let Some(guide) = &completing.guide else { return draw(None) };
+                            let mut guide = guide.lock().unwrap_or_else(|e| e.into_inner());
+                            let drawn = guide.allowed().map(|allowed| draw(Some(allowed)));
+                            let drawn = drawn.and_then(|drawn| match ends.contains(&drawn.token) {
+                                true => Ok(drawn),
+                                false => guide.push(drawn.token).map(|complete| Reading { complete, ..drawn }),
+                            });
+                            let failed = |e| Reading { problem: Some(Problem::Format(e)), ..reading(0) };
+                            drawn.unwrap_or_else(failed)
                         });
-                        draws.map(reading).collect()
+                        draws.collect()
                     }
                 };
                 // Each reading belongs to one row, which one thread looks at.
@@ -240,10 +271,10 @@ fn push(tokenizer: &Tokenizer, live: &mut Live, completing: &mut Completing, rea
     if let Some(finish) = end {
         return Err(finish);
     }
-    if completing.tokens.len() >= request.max_tokens {
+    if reading.complete || completing.tokens.len() >= request.max_tokens {
         let (text, stopped) = completing.text.finish();
         send(text);
-        return Err(if stopped { Finish::Stop } else { Finish::Length });
+        return Err(if stopped || reading.complete { Finish::Stop } else { Finish::Length });
     }
     Ok(token)
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use lm::{Alternative, Completion, Finish, Generate, Generation, LogprobScale, Scored, TokenLogprob, Usage};
 use rand_chacha::ChaCha8Rng;
@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use weights::Tokenizer;
 
 use crate::adapter::Loaded;
+use crate::guide::Guide;
 use crate::kernels::Segment;
 use crate::text::Text;
 use crate::tree::NodeId;
@@ -22,18 +23,14 @@ pub(crate) enum Ask {
     Generate {
         request: Box<Generate>,
         until: Option<Regex>,
+        /// The beginning of each completion's grammar.
+        guide: Option<Box<Guide>>,
         reply: mpsc::UnboundedSender<Event>,
     },
     /// The tokens after the prompt are the continuation; `top` alternatives a place.
-    Score {
-        prompt: usize,
-        top: usize,
-        reply: oneshot::Sender<lm::Result<Scored>>,
-    },
+    Score { prompt: usize, top: usize, reply: oneshot::Sender<lm::Result<Scored>> },
     /// Logits of all positions.
-    Logits {
-        reply: std::sync::mpsc::Sender<lm::Result<Vec<f32>>>,
-    },
+    Logits { reply: std::sync::mpsc::Sender<lm::Result<Vec<f32>>> },
 }
 
 /// A request as the scheduler gets it.
@@ -145,6 +142,8 @@ pub(crate) struct Completing {
     pub index: usize,
     pub rng: ChaCha8Rng,
     pub text: Text,
+    /// Locked only to be shared between the threads of a step, of which one uses it.
+    pub guide: Option<Mutex<Guide>>,
     pub tokens: Vec<u32>,
     pub logprobs: Vec<TokenLogprob>,
     /// Tokens of prompt and completion, each once, if there is a repetition penalty.

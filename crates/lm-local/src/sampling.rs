@@ -1,5 +1,6 @@
 use std::cell::RefCell;
 
+use llguidance::toktrie::SimpleVob;
 use lm::Sampling;
 
 use crate::kernels::{Summary, Table};
@@ -11,8 +12,8 @@ thread_local! {
 
 /// Draws the next token.
 ///
-/// In this order: repetition penalty on the tokens in `seen` (each once), temperature, top-k, top-p
-/// over what top-k left, min-p. Among equally probable tokens the lower id comes first. `uniform` in
+/// In this order: what is not `allowed` falls away, repetition penalty on the tokens in `seen` (each
+/// once), temperature, top-k, top-p over what top-k left, min-p. Among equally probable tokens the lower id comes first. `uniform` in
 /// [0, 1) picks from what is left; temperature 0 takes the first.
 pub(crate) fn draw(
     table: &Table,
@@ -20,22 +21,24 @@ pub(crate) fn draw(
     summary: &Summary,
     sampling: &Sampling,
     seen: &[u32],
+    allowed: Option<&SimpleVob>,
     uniform: f64,
 ) -> u32 {
     let penalised = sampling.repetition_penalty != 1.0 && !seen.is_empty();
-    if sampling.temperature == 0.0 && !penalised {
+    if sampling.temperature == 0.0 && !penalised && allowed.is_none() {
         return summary.token;
     }
     SCRATCH.with_borrow_mut(|(changed, weights)| {
         let mut logits = logits;
         let mut largest = summary.largest;
-        if penalised {
+        if penalised || allowed.is_some() {
             changed.clear();
             changed.extend_from_slice(logits);
-            for token in seen {
+            for token in seen.iter().filter(|_| penalised) {
                 let logit = &mut changed[*token as usize];
                 *logit *= if *logit > 0.0 { 1.0 / sampling.repetition_penalty } else { sampling.repetition_penalty };
             }
+            forbid(allowed, changed, f32::MIN);
             logits = changed;
             let summary = table.summarise(logits);
             if sampling.temperature == 0.0 {
@@ -45,6 +48,7 @@ pub(crate) fn draw(
         }
         weights.resize(logits.len(), 0.0);
         table.exponentials(logits, largest, 1.0 / sampling.temperature, weights);
+        forbid(allowed, weights, 0.0);
         if sampling.top_k == 0 && sampling.top_p >= 1.0 && sampling.min_p == 0.0 {
             return pick_any(weights, uniform);
         }
@@ -59,6 +63,17 @@ pub(crate) fn draw(
         }
         kept.last().map_or(summary.token, |(_, token)| *token)
     })
+}
+
+/// Puts `value` at every token that is not allowed.
+fn forbid(allowed: Option<&SimpleVob>, values: &mut [f32], value: f32) {
+    if let Some(allowed) = allowed {
+        allowed.iter_unset_entries(|token| {
+            if let Some(place) = values.get_mut(token) {
+                *place = value;
+            }
+        });
+    }
 }
 
 /// The `count` most probable tokens and their logits, most probable first, lower ids first among equals.
@@ -164,12 +179,17 @@ mod tests {
     }
 
     fn counts(sampling: &Sampling, seen: &[u32]) -> [usize; 4] {
+        counts_of(sampling, seen, None)
+    }
+
+    fn counts_of(sampling: &Sampling, seen: &[u32], allowed: Option<&SimpleVob>) -> [usize; 4] {
         let table = Table::new(Kernels::detect()).expect("detected");
         let logits = logits();
         let summary = table.summarise(&logits);
         let mut counts = [0; 4];
         for i in 0..1000 {
-            counts[draw(&table, &logits, &summary, sampling, seen, (i as f64 + 0.5) / 1000.0) as usize] += 1;
+            let uniform = (i as f64 + 0.5) / 1000.0;
+            counts[draw(&table, &logits, &summary, sampling, seen, allowed, uniform) as usize] += 1;
         }
         counts
     }
@@ -200,5 +220,20 @@ mod tests {
         near(counts(&Sampling { repetition_penalty: 2.0, ..base }, &[3]), [132, 395, 263, 211]);
         let penalised = Sampling { repetition_penalty: 2.0, ..Sampling::default() };
         assert_eq!(counts(&penalised, &[3]), [0, 1000, 0, 0]);
+    }
+    #[test]
+    fn filters_work_on_what_is_allowed() {
+        let base = Sampling { temperature: 1.0, ..Sampling::default() };
+        // Without token 3, 0.3, 0.2 and 0.1 are left for tokens 1, 2 and 0.
+        let allowed = SimpleVob::from_slice(&[true, true, true, false, true]);
+        let found = counts_of(&base, &[], Some(&allowed));
+        assert!(found.iter().zip([167, 500, 333, 0]).all(|(a, b)| a.abs_diff(b) <= 1), "{found:?}");
+        assert_eq!(counts_of(&Sampling::default(), &[], Some(&allowed)), [0, 1000, 0, 0]);
+        let found = counts_of(&Sampling { top_k: 2, ..base }, &[], Some(&allowed));
+        assert!(found.iter().zip([0, 600, 400, 0]).all(|(a, b)| a.abs_diff(b) <= 1), "{found:?}");
+        let found = counts_of(&Sampling { top_p: 0.8, ..base }, &[], Some(&allowed));
+        assert!(found.iter().zip([0, 600, 400, 0]).all(|(a, b)| a.abs_diff(b) <= 1), "{found:?}");
+        let only = SimpleVob::from_slice(&[true, false, false, false, false]);
+        assert_eq!(counts_of(&Sampling { repetition_penalty: 9.0, ..base }, &[0], Some(&only)), [1000, 0, 0, 0]);
     }
 }
