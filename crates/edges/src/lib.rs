@@ -46,8 +46,10 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "weights",
         ],
     ),
+    // Models are given to it: it serves local and remote ones alike.
+    ("serve", &["decode", "lm", "record"]),
     // Verbs that only look (a bank, a sample, the catalogue) ask the room itself; engines are `run`'s alone.
-    ("cli", &["assets", "decode", "exam", "learn", "lm", "record", "report", "run", "synth", "weights"]),
+    ("cli", &["assets", "decode", "exam", "learn", "lm", "record", "report", "run", "serve", "synth", "tasks", "weights"]),
 ];
 
 /// Third-party crates that only some may use, and those who may.
@@ -60,6 +62,9 @@ pub const GUARDED: &[(&str, &[&str])] = &[
     ("tokenizers", &["encode", "weights"]),
     // Network.
     ("reqwest", &["lm-http"]),
+    ("axum", &["serve"]),
+    ("hyper", &["serve"]),
+    ("hyper-util", &["serve"]),
     ("hf-hub", &["assets"]),
     // The terminal.
     ("anyhow", &["cli"]),

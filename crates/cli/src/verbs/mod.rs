@@ -12,4 +12,5 @@ pub mod plan;
 pub mod pull;
 pub mod report;
 pub mod synth;
+pub mod tasks;
 pub mod validate;
