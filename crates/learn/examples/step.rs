@@ -20,8 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (rank, threads, group) = (number("--rank", 8)?, number("--threads", 2)?, number("--samples", 2)?);
 
     let config = SftConfig { rank, alpha: 2.0 * rank as f32, ..SftConfig::default() };
+    let course = config.course(rows);
     let layout = Layout::new(&base.architecture, rank, config.alpha, Projection::ALL.into());
     let mut parameters = layout.initial(1);
+    let decayed = layout.decayed;
     let tokens = |row: usize| -> Vec<u32> {
         let vocab = base.architecture.vocab as u64;
         (0..length as u64 + 1)
@@ -53,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let weight = 1.0 / (rows * length) as f32;
             let sum: f64 =
                 packed.iter().map(|row| model.gradient(&parameters, row, weight, &mut tape, &mut gradient)).sum();
-            moments.step(&mut parameters, &gradient, 1.0, 1e-3, step, &config);
+            moments.step((&mut parameters, decayed), (&gradient, 1.0), 1e-3, step, &course);
             losses.push(sum / (rows * length) as f64);
             seconds.push(begin.elapsed().as_secs_f64());
         }

@@ -1,6 +1,6 @@
 use rayon::prelude::*;
 
-use crate::SftConfig;
+use crate::Course;
 
 /// Numbers in one unit of parallel work; fixed, so that the norm's sum has one order.
 const BLOCK: usize = 1 << 14;
@@ -30,22 +30,21 @@ impl AdamW {
         Self { first: vec![0.0; length], second: vec![0.0; length] }
     }
 
-    /// One step, number `step` from 1, with `shrink` · gradient.
+    /// One step, number `step` from 1, with `shrink` · gradient; the first `decayed` parameters decay.
     pub fn step(
         &mut self,
-        parameters: &mut [f32],
-        gradient: &[f32],
-        shrink: f64,
+        (parameters, decayed): (&mut [f32], usize),
+        (gradient, shrink): (&[f32], f64),
         rate: f64,
         step: u64,
-        config: &SftConfig,
+        course: &Course,
     ) {
         let power = |beta: f64| 1.0 - beta.powi(step.min(1 << 30) as i32);
-        let (beta1, beta2) = (config.beta1 as f32, config.beta2 as f32);
-        let (rest1, rest2) = ((1.0 - config.beta1) as f32, (1.0 - config.beta2) as f32);
-        let pace = (rate / power(config.beta1)) as f32;
-        let correction = (1.0 / power(config.beta2)).sqrt() as f32;
-        let (epsilon, keep, shrink) = (config.epsilon as f32, (1.0 - rate * config.weight_decay) as f32, shrink as f32);
+        let (beta1, beta2) = (course.beta1 as f32, course.beta2 as f32);
+        let (rest1, rest2) = ((1.0 - course.beta1) as f32, (1.0 - course.beta2) as f32);
+        let pace = (rate / power(course.beta1)) as f32;
+        let correction = (1.0 / power(course.beta2)).sqrt() as f32;
+        let (epsilon, keep, shrink) = (course.epsilon as f32, (1.0 - rate * course.weight_decay) as f32, shrink as f32);
         (
             parameters.par_chunks_mut(BLOCK),
             gradient.par_chunks(BLOCK),
@@ -53,13 +52,20 @@ impl AdamW {
             self.second.par_chunks_mut(BLOCK),
         )
             .into_par_iter()
-            .for_each(|(p, g, m, v)| {
-                for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-                    let g = g * shrink;
-                    *m = beta1 * *m + rest1 * g;
-                    *v = beta2 * *v + rest2 * g * g;
-                    *p = keep * *p - pace * *m / (v.sqrt() * correction + epsilon);
-                }
+            .enumerate()
+            .for_each(|(block, (p, g, m, v))| {
+                let border = decayed.saturating_sub(block * BLOCK).min(p.len());
+                let mut part = |at: std::ops::Range<usize>, keep: f32| {
+                    let (g, m, v) = (&g[at.clone()], &mut m[at.clone()], &mut v[at.clone()]);
+                    for (((p, &g), m), v) in p[at].iter_mut().zip(g).zip(m).zip(v) {
+                        let g = g * shrink;
+                        *m = beta1 * *m + rest1 * g;
+                        *v = beta2 * *v + rest2 * g * g;
+                        *p = keep * *p - pace * *m / (v.sqrt() * correction + epsilon);
+                    }
+                };
+                part(0..border, keep);
+                part(border..g.len(), 1.0);
             });
     }
 }
@@ -70,20 +76,22 @@ mod tests {
 
     #[test]
     fn follows_the_definition() {
-        let config = SftConfig { weight_decay: 0.1, ..SftConfig::default() };
-        let (mut p, mut adam) = (vec![1.0f32, -2.0], AdamW::new(2));
-        let (mut exact, mut m, mut v) = ([1.0f64, -2.0], [0f64; 2], [0f64; 2]);
+        let course = crate::SftConfig { weight_decay: 0.1, ..crate::SftConfig::default() }.course(1);
+        let (mut p, mut adam) = (vec![1.0f32, -2.0, 3.0], AdamW::new(3));
+        let (mut exact, mut m, mut v) = ([1.0f64, -2.0, 3.0], [0f64; 3], [0f64; 3]);
         for step in 1..=20u64 {
             let g: Vec<f32> = exact.iter().map(|&x| (x as f32).sin() * step as f32).collect();
-            for i in 0..2 {
+            for i in 0..3 {
                 let g = 0.5 * f64::from(g[i]);
                 m[i] = 0.9 * m[i] + 0.1 * g;
                 v[i] = 0.999 * v[i] + 0.001 * g * g;
                 let (mh, vh) = (m[i] / (1.0 - 0.9f64.powi(step as i32)), v[i] / (1.0 - 0.999f64.powi(step as i32)));
-                exact[i] -= 0.01 * (mh / (vh.sqrt() + 1e-8) + 0.1 * exact[i]);
+                // The third number does not decay.
+                let decay = if i < 2 { 0.1 } else { 0.0 };
+                exact[i] -= 0.01 * (mh / (vh.sqrt() + 1e-8) + decay * exact[i]);
             }
-            adam.step(&mut p, &g, 0.5, 0.01, step, &config);
-            for i in 0..2 {
+            adam.step((&mut p, 2), (&g, 0.5), 0.01, step, &course);
+            for i in 0..3 {
                 assert!((f64::from(p[i]) - exact[i]).abs() < 1e-5, "step {step}: {} {}", p[i], exact[i]);
             }
         }

@@ -3,19 +3,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use weights::Projection;
 
-use crate::{Error, Result};
-
-/// How the learning rate falls after the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    /// Along half a cosine, to 0 after the last step.
-    Cosine,
-    /// In a straight line, to 0 after the last step.
-    Linear,
-    /// Not at all.
-    Constant,
-}
+use crate::{Course, Error, Result, Schedule};
 
 /// Settings of supervised fine-tuning. The defaults learn a few hundred facts by heart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,56 +97,185 @@ impl Default for SftConfig {
 impl SftConfig {
     /// Refuses the first setting outside its range.
     pub fn validate(&self) -> Result<()> {
-        let above = |value: f64| value.is_finite() && value > 0.0;
         let checks = [
             ("rank", (1..=1024).contains(&self.rank), "must lie between 1 and 1024"),
-            ("alpha", above(self.alpha.into()), "must be above 0"),
+            ("alpha", self.alpha.is_finite() && self.alpha > 0.0, "must be above 0"),
             ("targets", !self.targets.is_empty(), "must name a projection: q, k, v, o, gate, up, down"),
-            ("learning_rate", above(self.learning_rate) && self.learning_rate <= 1.0, "must lie above 0, at most at 1"),
-            ("warmup", (0.0..=1.0).contains(&self.warmup), "must lie between 0 and 1"),
             ("epochs", (1..=10_000).contains(&self.epochs), "must lie between 1 and 10000"),
             ("batch_samples", self.batch_samples > 0, "must be at least 1"),
-            ("row_tokens", (8..=1 << 16).contains(&self.row_tokens), "must lie between 8 and 65536"),
-            ("weight_decay", (0.0..=1.0).contains(&self.weight_decay), "must lie between 0 and 1"),
-            ("beta1", (0.0..1.0).contains(&self.beta1), "must be at least 0 and below 1"),
-            ("beta2", (0.0..1.0).contains(&self.beta2), "must be at least 0 and below 1"),
-            ("epsilon", above(self.epsilon), "must be above 0"),
-            ("clip_norm", above(self.clip_norm), "must be above 0"),
             ("max_tokens", self.max_tokens != Some(0), "must be at least 1"),
-            ("max_seconds", self.max_seconds.is_none_or(above), "must be above 0"),
-            ("threads", self.threads <= 1024, "must be at most 1024"),
         ];
-        match checks.into_iter().find(|(_, fine, _)| !fine) {
-            Some((setting, _, problem)) => Err(Error::Setting { setting, problem: problem.into() }),
-            None => Ok(()),
-        }
+        refuse(&checks, &self.course(0))
     }
 
     /// Optimiser steps in one pass over so many samples.
     pub fn steps_per_pass(&self, samples: usize) -> u64 {
-        samples.div_ceil(self.batch_samples.max(1)).max(1) as u64
+        self.course(samples).steps_per_pass(samples)
     }
 
     /// Passes over so many samples: `epochs`, or what `min_steps` asks for.
     pub fn passes(&self, samples: usize) -> u64 {
-        self.min_steps.div_ceil(self.steps_per_pass(samples)).max(self.epochs as u64)
+        self.course(samples).passes
     }
 
-    /// Learning rate of step `step` (from 1) of `total`: a straight rise over w = ⌈warmup · total⌉
-    /// steps, then the schedule over the rest, whose last step is still above 0.
-    pub fn rate(&self, step: u64, total: u64) -> f64 {
-        let warm = (self.warmup * total as f64).ceil();
-        let step = step as f64;
-        if step <= warm {
-            return self.learning_rate * step / warm;
+    /// The loop of steps over so many samples.
+    pub fn course(&self, samples: usize) -> Course {
+        let mut course = Course {
+            learning_rate: self.learning_rate,
+            warmup: self.warmup,
+            schedule: self.schedule,
+            passes: self.epochs as u64,
+            batch_samples: self.batch_samples,
+            row_tokens: self.row_tokens,
+            lanes: 1,
+            weight_decay: self.weight_decay,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+            clip_norm: self.clip_norm,
+            seed: self.seed,
+            checkpoint_every: self.checkpoint_every,
+            validation_every: self.validation_every,
+            keep_best: self.keep_best,
+            patience: self.patience,
+            max_tokens: self.max_tokens,
+            max_seconds: self.max_seconds,
+            threads: self.threads,
+        };
+        course.passes = course.passes.max(self.min_steps.div_ceil(course.steps_per_pass(samples)));
+        course
+    }
+}
+
+/// Settings of training all weights, from nothing or from a model that is there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PretrainConfig {
+    /// Tokens to read, prompts included: the texts are passed over as often as that takes. Without
+    /// it, `epochs` counts.
+    pub tokens: Option<u64>,
+    /// Passes over the texts where `tokens` is not given; at least 1.
+    pub epochs: usize,
+    /// Tokens in one optimiser step, about: as many texts as hold them on average; at least 1.
+    pub batch_tokens: usize,
+    /// Tokens that are computed at one time, about; 8 to 65536. It changes speed and memory, and the
+    /// result only by rounding.
+    pub row_tokens: usize,
+    /// Learn prompts too, not only what follows them.
+    pub learn_prompts: bool,
+    /// Cut a text that is longer than the model's context at its end, instead of refusing it.
+    pub truncate: bool,
+    /// Highest learning rate; above 0, at most 1.
+    pub learning_rate: f64,
+    /// Share of all steps in which the rate rises from 0; 0 to 1.
+    pub warmup: f64,
+    /// How the rate falls afterwards.
+    pub schedule: Schedule,
+    /// Decoupled weight decay of AdamW on matrices, not on norms and biases; 0 to 1.
+    pub weight_decay: f64,
+    /// Decay of the first moment; 0 to 1, without 1.
+    pub beta1: f64,
+    /// Decay of the second moment; 0 to 1, without 1.
+    pub beta2: f64,
+    /// Added to the root of the second moment; above 0.
+    pub epsilon: f64,
+    /// Longest gradient; longer ones are shortened to it. Above 0.
+    pub clip_norm: f64,
+    /// Seed of the order of texts. That of the first weights is given to
+    /// [`weights::Checkpoint::fresh`].
+    pub seed: u64,
+    /// Steps between two saved states; 0 saves only at the end.
+    pub checkpoint_every: u64,
+    /// Steps between two measurements on the validation texts; 0 measures once a pass.
+    pub validation_every: u64,
+    /// Give back the weights with the lowest validation loss instead of the last ones.
+    pub keep_best: bool,
+    /// Stop after so many measurements without a lower validation loss; 0 never stops early.
+    pub patience: usize,
+    /// Stop at the first step that ends after so many seconds of this call. The schedule does not
+    /// know of it, and where it stops depends on the machine.
+    pub max_seconds: Option<f64>,
+    /// Threads; 0 takes all processors. The bits do not depend on it.
+    pub threads: usize,
+}
+
+impl Default for PretrainConfig {
+    fn default() -> Self {
+        Self {
+            tokens: None,
+            epochs: 1,
+            batch_tokens: 8192,
+            row_tokens: 1024,
+            learn_prompts: false,
+            truncate: false,
+            learning_rate: 3e-3,
+            warmup: 0.03,
+            schedule: Schedule::Cosine,
+            weight_decay: 0.1,
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-8,
+            clip_norm: 1.0,
+            seed: 0,
+            checkpoint_every: 100,
+            validation_every: 100,
+            keep_best: false,
+            patience: 0,
+            max_seconds: None,
+            threads: 0,
         }
-        let passed = (step - warm - 1.0) / (total as f64 - warm).max(1.0);
-        self.learning_rate
-            * match self.schedule {
-                Schedule::Constant => 1.0,
-                Schedule::Linear => 1.0 - passed,
-                Schedule::Cosine => 0.5 + 0.5 * (std::f64::consts::PI * passed).cos(),
-            }
+    }
+}
+
+/// Above so many weights a gradient for each of eight lanes would take too much memory; then rows
+/// are computed one after the other.
+const LANES_UP_TO: usize = 1 << 24;
+
+impl PretrainConfig {
+    /// Refuses the first setting outside its range.
+    pub fn validate(&self) -> Result<()> {
+        let checks = [
+            ("tokens", self.tokens != Some(0), "must be at least 1"),
+            ("epochs", (1..=10_000).contains(&self.epochs), "must lie between 1 and 10000"),
+            ("batch_tokens", self.batch_tokens > 0, "must be at least 1"),
+        ];
+        refuse(&checks, &self.course(1, 1, 1))
+    }
+
+    /// The loop of steps over so many texts, which hold so many tokens, for a model of so many weights.
+    pub fn course(&self, texts: usize, tokens: u64, weights: usize) -> Course {
+        let tokens = tokens.max(1);
+        let batch = (self.batch_tokens as f64 * texts as f64 / tokens as f64).round();
+        Course {
+            learning_rate: self.learning_rate,
+            warmup: self.warmup,
+            schedule: self.schedule,
+            passes: self.tokens.map_or(self.epochs as u64, |wanted| wanted.div_ceil(tokens)),
+            batch_samples: (batch as usize).clamp(1, texts.max(1)),
+            row_tokens: self.row_tokens,
+            lanes: if weights <= LANES_UP_TO { 8 } else { 1 },
+            weight_decay: self.weight_decay,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+            clip_norm: self.clip_norm,
+            seed: self.seed,
+            checkpoint_every: self.checkpoint_every,
+            validation_every: self.validation_every,
+            keep_best: self.keep_best,
+            patience: self.patience,
+            max_tokens: self.tokens,
+            max_seconds: self.max_seconds,
+            threads: self.threads,
+        }
+    }
+}
+
+fn refuse(checks: &[(&'static str, bool, &str)], course: &Course) -> Result<()> {
+    let own = checks.iter().find(|(_, fine, _)| !fine).map(|&(setting, _, problem)| (setting, problem));
+    match own.or(course.problem()) {
+        Some((setting, problem)) => Err(Error::Setting { setting, problem: problem.into() }),
+        None => Ok(()),
     }
 }
 
@@ -170,12 +287,12 @@ mod tests {
     fn the_rate_rises_falls_and_never_reaches_zero() {
         for schedule in [Schedule::Cosine, Schedule::Linear, Schedule::Constant] {
             let config = SftConfig { schedule, warmup: 0.1, ..SftConfig::default() };
-            let rates: Vec<f64> = (1..=100).map(|step| config.rate(step, 100)).collect();
+            let rates: Vec<f64> = (1..=100).map(|step| config.course(1).rate(step, 100)).collect();
             assert!((rates[0] - 1e-4).abs() < 1e-12 && (rates[9] - 1e-3).abs() < 1e-12 && rates[10] == 1e-3);
             assert!(rates[9..].windows(2).all(|w| w[1] <= w[0]) && rates.iter().all(|&r| r > 0.0));
         }
         let config = SftConfig { warmup: 0.0, ..SftConfig::default() };
-        assert_eq!([1, 2].map(|step| config.rate(step, 2)), [1e-3, 5e-4]);
+        assert_eq!([1, 2].map(|step| config.course(1).rate(step, 2)), [1e-3, 5e-4]);
     }
 
     #[test]
@@ -183,6 +300,16 @@ mod tests {
         let config = SftConfig::default();
         assert_eq!([5, 60, 1800, 18000].map(|n| config.passes(n)), [200, 40, 4, 4]);
         assert_eq!(config.steps_per_pass(60), 5);
+    }
+
+    #[test]
+    fn a_token_budget_sets_passes_and_batches() {
+        let config = PretrainConfig { tokens: Some(1_000_000), ..PretrainConfig::default() };
+        let course = config.course(1000, 100_000, 1 << 20);
+        assert_eq!((course.passes, course.batch_samples, course.max_tokens), (10, 82, Some(1_000_000)));
+        assert_eq!((config.course(5, 500, 1).batch_samples, config.course(5, 500, 1 << 25).lanes), (5, 1));
+        let bad = PretrainConfig { row_tokens: 3, ..config };
+        assert!(bad.validate().expect_err("must fail").to_string().contains("row_tokens"));
     }
 
     #[test]

@@ -34,6 +34,26 @@ impl Example {
         Ok(Self { id: sample.id.clone(), tokens, learned_from })
     }
 
+    /// As [`Example::new`], for training from nothing: `whole` learns the prompt too, and there need
+    /// not be one. The first token of all is never learned, because nothing stands before it.
+    pub fn text(sample: &Sample, tokenizer: &Tokenizer, whole: bool) -> Result<Self> {
+        let mut example = match &sample.messages[..] {
+            [only] if only.role == Role::Assistant && !only.content.is_empty() => {
+                let mut tokens = tokenizer.raw(&only.content);
+                tokens.extend(tokenizer.eos.first());
+                Self { id: sample.id.clone(), tokens, learned_from: 1 }
+            }
+            _ => Self::new(sample, tokenizer)?,
+        };
+        if whole {
+            example.learned_from = 1;
+        }
+        if example.tokens.len() < 2 {
+            return Err(Error::Sample { id: sample.id.clone(), problem: "is too short to learn from".into() });
+        }
+        Ok(example)
+    }
+
     /// Number of learned tokens.
     pub fn learned(&self) -> usize {
         self.tokens.len() - self.learned_from

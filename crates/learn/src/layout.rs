@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use weights::{Adapter, Architecture, Pair, Part, Projection};
 
 use crate::ops::linear::{LowRank, Member};
+use crate::places::Places;
 
 /// The projections that share an input, in the order of a block.
 pub(crate) const INPUTS: [&[Projection]; 4] = [
@@ -14,13 +15,14 @@ pub(crate) const INPUTS: [&[Projection]; 4] = [
     &[Projection::Down],
 ];
 
-/// Where each low-rank pair stands in the one flat vector of trained parameters.
+/// What is trained, and where it stands in the one flat vector of parameters: low-rank pairs beside
+/// frozen weights ([`Layout::new`]), or all weights themselves ([`Layout::whole`]).
 ///
-/// For each block and each input of `INPUTS`: the A matrices (rank × inputs), then the B matrices
-/// (outputs × rank), all row-major.
+/// Pairs stand, for each block and each input of `INPUTS`: the A matrices (rank × inputs), then the B
+/// matrices (outputs × rank), all row-major. Whole weights stand as `Places` says.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    /// Rank of every pair.
+    /// Rank of every pair; 0 where there are none.
     pub rank: usize,
     /// α; y changes by α / rank · B (A x).
     pub alpha: f32,
@@ -28,6 +30,10 @@ pub struct Layout {
     pub targets: BTreeSet<Projection>,
     /// Numbers in the vector.
     pub length: usize,
+    /// Numbers at its front that weight decay pulls to zero: all of pairs, the matrices of whole weights.
+    pub decayed: usize,
+    /// Whether the vector is the model's own weights.
+    pub whole: bool,
     pub(crate) blocks: Vec<[LowRank; 4]>,
     pairs: Vec<Place>,
 }
@@ -65,11 +71,18 @@ impl Layout {
                     members.push(Member { columns: before..before + outputs, b: b.clone() });
                     pairs.push(Place { block, projection, inputs, a, b });
                 }
-                LowRank { rank, scale: alpha / rank as f32, a: all, members }
+                LowRank { rank, scale: if rank > 0 { alpha / rank as f32 } else { 0.0 }, a: all, members }
             })
         });
         let blocks = blocks.collect();
-        Self { rank, alpha, targets, length, blocks, pairs }
+        Self { rank, alpha, targets, length, decayed: length, whole: false, blocks, pairs }
+    }
+
+    /// All weights, and no pairs.
+    pub fn whole(architecture: &Architecture) -> Self {
+        let places = Places::new(architecture);
+        let none = Self::new(architecture, 0, 0.0, BTreeSet::new());
+        Self { length: places.length, decayed: places.matrices, whole: true, ..none }
     }
 
     /// The widest x Aᵀ.

@@ -1,38 +1,47 @@
-//! Here are samples, give me an adapter: the one differentiable path.
+//! Here are samples, give me an adapter, or a model from nothing: the one differentiable path.
 //!
 //! [`sft`] trains low-rank pairs (LoRA) beside the frozen projections of a decoder on the
-//! completions of samples and gives back a PEFT adapter; [`inspect`] shows what is learned of a
-//! sample; [`Model`] is the decoder itself, forward and backward.
+//! completions of samples and gives back a PEFT adapter; [`pretrain`] trains all weights of a small
+//! decoder and gives back a model folder; [`inspect`] shows what is learned of a sample; [`Model`] is
+//! the decoder itself, forward and backward. A [`Layout`] says what is trained; everything else is
+//! the same code.
 //!
 //! There is no tensor library here. The graph is fixed, so forward and backward are written by hand
 //! over `f32` slices with the `gemm` crate: nothing is allocated in a step (the first touch of memory
 //! is slow), nothing computes a gradient of frozen weights, and every sum has a written order.
 //!
 //! Invariants: every operation is checked against finite differences, and so is the whole model
-//! through every pair; the same samples, settings and base give the same bytes for any number of
+//! through every pair and every tensor; the same samples, settings and base give the same bytes for any number of
 //! threads and after any interruption; packing several samples into a row changes no sample's loss;
 //! a number that is not finite is an error that names the step and its samples.
 
 mod adamw;
 mod config;
+mod course;
 mod error;
 mod example;
 mod layout;
 mod model;
 pub mod ops;
 mod pack;
+mod places;
+mod pretrain;
 mod probe;
 mod sft;
 mod state;
 mod tape;
+mod train;
 
 pub use adamw::AdamW;
-pub use config::{Schedule, SftConfig};
+pub use config::{PretrainConfig, SftConfig};
+pub use course::{Course, Schedule};
 pub use error::{Error, Result};
 pub use example::{Example, Inspected, check, inspect};
 pub use layout::Layout;
 pub use model::Model;
 pub use pack::{Learned, Row};
+pub use pretrain::{Pretrained, pretrain};
 pub use probe::gflops;
-pub use sft::{Stop, Trained, evaluate, sft};
+pub use sft::{Trained, evaluate, sft};
 pub use tape::Tape;
+pub use train::Stop;

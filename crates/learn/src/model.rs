@@ -1,46 +1,37 @@
 use rayon::prelude::*;
-use weights::{Architecture, Checkpoint, Part, Projection};
+use weights::{Architecture, Checkpoint, Part};
 
 use crate::layout::{INPUTS, Layout};
-use crate::ops::head::Head;
-use crate::ops::linear::Linear;
+use crate::ops::head::{Head, Wanted};
+use crate::ops::linear::{Linear, Trained};
 use crate::ops::matrix::Store;
 use crate::ops::rope::{Angles, Heads};
 use crate::ops::{ROWS, attention, rms_norm, rope, swiglu};
 use crate::pack::Row;
+use crate::places::Places;
 use crate::tape::{Kept, Scratch, Tape};
 use crate::{Error, Result};
 
-/// A decoder of the Llama family with frozen f32 weights and low-rank pairs beside its projections.
+/// A decoder of the Llama family: frozen f32 weights with low-rank pairs beside the projections, or
+/// weights that are themselves the parameters, as the layout has it.
 ///
 /// x = E_token; a block adds O·attention(RoPE(q), RoPE(k), v) with q, k, v of RMSNorm(x), then
 /// Down·(silu(gate) ∘ up) with gate, up of RMSNorm(x); logits = Head·RMSNorm(x).
 pub struct Model {
     /// The numbers of the model.
     pub architecture: Architecture,
-    /// Where its low-rank pairs stand in the vector of parameters.
+    /// What is trained, and where it stands in the vector of parameters.
     pub layout: Layout,
     threads: usize,
     heads: Heads,
     angles: Angles,
-    embedding: Vec<f32>,
-    head: Option<Vec<f32>>,
-    final_norm: Vec<f32>,
-    blocks: Vec<Block>,
-}
-
-/// The frozen weights of a block; projections of one input are one matrix.
-struct Block {
-    attention_norm: Vec<f32>,
-    feed_forward_norm: Vec<f32>,
-    /// Gains of query and key heads.
-    head_norms: Option<(Vec<f32>, Vec<f32>)>,
-    bias: Option<Vec<f32>>,
-    matrices: [Vec<f32>; 4],
+    places: Places,
+    /// All weights; empty where the parameters are the weights.
+    frozen: Vec<f32>,
 }
 
 impl Model {
-    /// Takes the weights out of `base` as f32. `positions` is the longest sequence that will be fed,
+    /// Takes frozen weights out of `base` as f32. `positions` is the longest sequence that will be fed,
     /// `threads` those of the rayon pool in which the model will run.
     pub fn new(base: &Checkpoint, layout: Layout, positions: usize, threads: usize) -> Result<Self> {
         let architecture = base.architecture.clone();
@@ -48,41 +39,20 @@ impl Model {
             let problem = format!("is {positions}, but the model's context has {} tokens", architecture.context);
             return Err(Error::Setting { setting: "row_tokens", problem });
         }
-        let vector = |part| base.matrix(part).map(weights::Matrix::into_f32);
-        let mut blocks = Vec::with_capacity(architecture.blocks);
-        for block in 0..architecture.blocks {
-            let mut matrices = [const { Vec::new() }; 4];
-            for (matrix, group) in matrices.iter_mut().zip(INPUTS) {
-                let parts: Vec<Part> = group.iter().map(|&p| Part::Projection(block, p)).collect();
-                *matrix = stacked(base, &parts)?;
-            }
-            let biases = [Projection::Q, Projection::K, Projection::V].map(|p| Part::Bias(block, p));
-            blocks.push(Block {
-                attention_norm: vector(Part::AttentionNorm(block))?,
-                feed_forward_norm: vector(Part::FeedForwardNorm(block))?,
-                head_norms: match architecture.qk_norm {
-                    true => Some((vector(Part::QueryNorm(block))?, vector(Part::KeyNorm(block))?)),
-                    false => None,
-                },
-                bias: if architecture.qkv_bias { Some(stacked(base, &biases)?) } else { None },
-                matrices,
-            });
-        }
         let heads = Heads {
             kv: architecture.kv_heads,
             group: architecture.heads / architecture.kv_heads,
             dim: architecture.head_dim,
         };
+        let places = Places::new(&architecture);
         Ok(Self {
             angles: Angles::new(&architecture.rope.frequencies(architecture.head_dim), positions),
-            embedding: stacked(base, &[Part::Embedding])?,
-            head: if architecture.tied_head { None } else { Some(stacked(base, &[Part::Head])?) },
-            final_norm: vector(Part::FinalNorm)?,
+            frozen: if layout.whole { Vec::new() } else { places.read(base)? },
             architecture,
             layout,
             threads,
             heads,
-            blocks,
+            places,
         })
     }
 
@@ -91,26 +61,42 @@ impl Model {
         Tape::new(&self.architecture, &self.layout, capacity)
     }
 
+    fn weights<'a>(&'a self, parameters: &'a [f32]) -> &'a [f32] {
+        if self.layout.whole { parameters } else { &self.frozen }
+    }
+
     fn linear<'a>(&'a self, block: usize, input: usize, parameters: &'a [f32]) -> Linear<'a> {
         let shape = |&p| self.architecture.shape(Part::Projection(block, p));
+        let (weights, place) = (self.weights(parameters), &self.places.blocks[block]);
+        let (matrix, bias) = (&place.matrices[input], place.bias.as_ref().filter(|_| input == 0));
+        let trained = Trained { weight: matrix.start, bias: bias.map(|bias| bias.start) };
         Linear {
-            weight: &self.blocks[block].matrices[input],
+            weight: &weights[matrix.clone()],
+            trained: self.layout.whole.then_some(trained),
             inputs: shape(&INPUTS[input][0]).1,
             outputs: INPUTS[input].iter().map(|p| shape(p).0).sum(),
-            bias: if input == 0 { self.blocks[block].bias.as_deref() } else { None },
+            bias: bias.map(|bias| &weights[bias.clone()]),
             low_rank: &self.layout.blocks[block][input],
             parameters,
             threads: self.threads,
         }
     }
 
-    fn head(&self) -> Head<'_> {
+    fn head<'a>(&'a self, parameters: &'a [f32]) -> Head<'a> {
         Head {
-            weight: self.head.as_deref().unwrap_or(&self.embedding),
+            weight: &self.weights(parameters)[self.places.head.clone()],
             vocab: self.architecture.vocab,
             width: self.architecture.width,
             threads: self.threads,
         }
+    }
+
+    /// Norms of query and key heads, where the model has such.
+    fn head_norms<'a>(&'a self, block: usize, parameters: &'a [f32]) -> Option<rms_norm::HeadNorms<'a>> {
+        let place = self.places.blocks[block].head_norms.clone()?;
+        let (query, key) = self.weights(parameters)[place].split_at(self.heads.dim);
+        let (query_heads, key_heads) = (self.architecture.heads, self.architecture.kv_heads);
+        Some(rms_norm::HeadNorms { stride: self.heads.row(), query, key, query_heads, key_heads })
     }
 
     /// Runs all blocks over a row; the last one's output stands in `tape.x`.
@@ -121,10 +107,11 @@ impl Model {
             Some(block) => &mut block.x,
             None => &mut tape.x,
         };
+        let embedding = &self.weights(parameters)[self.places.embedding.clone()];
         for (x, &token) in first.chunks_exact_mut(width).zip(&row.tokens) {
-            x.copy_from_slice(&self.embedding[token as usize * width..][..width]);
+            x.copy_from_slice(&embedding[token as usize * width..][..width]);
         }
-        for block in 0..self.blocks.len() {
+        for block in 0..self.architecture.blocks {
             let (before, after) = tape.blocks.split_at_mut(block + 1);
             let out = after.first_mut().map_or(&mut tape.x, |next| &mut next.x);
             self.forward_block(
@@ -147,24 +134,18 @@ impl Model {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) {
-        let (a, block, tokens) = (&self.architecture, &self.blocks[n], row.tokens.len());
-        let all = tokens * a.width;
+        let (a, place, tokens) = (&self.architecture, &self.places.blocks[n], row.tokens.len());
+        let (all, weights) = (tokens * a.width, self.weights(parameters));
         let (x, normed) = (&kept.x[..all], &mut scratch.normed[..all]);
         let [u_qkv, u_o, u_gate_up, u_down] = &mut kept.u;
 
-        rms_norm::forward(x, &block.attention_norm, a.norm_eps, normed, &mut kept.inverse[..tokens]);
+        let gain = &weights[place.attention_norm.clone()];
+        rms_norm::forward(x, gain, a.norm_eps, normed, &mut kept.inverse[..tokens]);
         let rows = &mut scratch.rows[..tokens * self.heads.row()];
         self.linear(n, 0, parameters).forward(normed, Store::Set, rows, u_qkv);
-        if let Some((query, key)) = &block.head_norms {
+        if let Some(norms) = self.head_norms(n, parameters) {
             let inverse = &mut kept.head_inverse[..tokens * (a.heads + a.kv_heads)];
-            let heads = rms_norm::HeadNorms {
-                stride: self.heads.row(),
-                query,
-                key,
-                query_heads: a.heads,
-                key_heads: a.kv_heads,
-            };
-            heads.forward(rows, a.norm_eps, &mut kept.raw, inverse);
+            norms.forward(rows, a.norm_eps, &mut kept.raw, inverse);
         }
         rope::forward(rows, &row.positions, &self.angles, self.heads, &mut kept.by_head);
         let attended = &mut kept.attention[..tokens * self.heads.queries()];
@@ -173,7 +154,8 @@ impl Model {
         copy(x, middle);
         self.linear(n, 1, parameters).forward(attended, Store::Add, middle, u_o);
 
-        rms_norm::forward(middle, &block.feed_forward_norm, a.norm_eps, normed, &mut kept.middle_inverse[..tokens]);
+        let gain = &weights[place.feed_forward_norm.clone()];
+        rms_norm::forward(middle, gain, a.norm_eps, normed, &mut kept.middle_inverse[..tokens]);
         let gate_up = &mut kept.gate_up[..tokens * 2 * a.hidden];
         self.linear(n, 2, parameters).forward(normed, Store::Set, gate_up, u_gate_up);
         let hidden = &mut scratch.hidden[..tokens * a.hidden];
@@ -182,23 +164,40 @@ impl Model {
         self.linear(n, 3, parameters).forward(hidden, Store::Add, out, u_down);
     }
 
-    /// Gathers the rows that carry loss, normalises them, and leaves their losses in the scratch.
-    fn head_losses(&self, row: &Row, weight: f32, tape: &mut Tape, with_gradient: bool) -> f64 {
+    /// Gathers the rows that carry loss, normalises them, and leaves their losses in the scratch; with
+    /// `gradient`, also the gradient of the gathered rows and, where trained, of head and norm.
+    fn head_losses(
+        &self,
+        parameters: &[f32],
+        row: &Row,
+        weight: f32,
+        tape: &mut Tape,
+        mut gradient: Option<&mut [f32]>,
+    ) -> f64 {
         let (width, count) = (self.architecture.width, row.learned.len());
-        let Scratch { gathered, d_gathered, d_normed, normed, inverse, losses, logits, .. } = &mut tape.scratch;
+        let gain = &self.weights(parameters)[self.places.final_norm.clone()];
+        let Scratch { gathered, d_gathered, d_normed, normed, inverse, targets, losses, logits, .. } =
+            &mut tape.scratch;
+        targets.clear();
+        targets.extend(row.learned.iter().map(|learned| learned.target));
         for (to, learned) in gathered.chunks_exact_mut(width).zip(&row.learned) {
             to.copy_from_slice(&tape.x[learned.at as usize * width..][..width]);
         }
         let (gathered, normed) = (&gathered[..count * width], &mut normed[..count * width]);
-        rms_norm::forward(gathered, &self.final_norm, self.architecture.norm_eps, normed, &mut inverse[..count]);
-        let targets: Vec<u32> = row.learned.iter().map(|l| l.target).collect();
-        let losses = &mut losses[..count];
-        let dy = with_gradient.then_some(&mut d_normed[..count * width]);
-        self.head().losses(normed, &targets, weight, logits, dy, losses);
-        if with_gradient {
+        let (inverse, losses, dy) = (&mut inverse[..count], &mut losses[..count], &mut d_normed[..count * width]);
+        rms_norm::forward(gathered, gain, self.architecture.norm_eps, normed, inverse);
+        let wanted = gradient.as_deref_mut().map(|gradient| Wanted {
+            dx: &mut *dy,
+            dw: if self.layout.whole { Some(&mut gradient[self.places.head.clone()]) } else { None },
+        });
+        self.head(parameters).losses(normed, targets, weight, logits, wanted, losses);
+        if let Some(gradient) = gradient {
             let dx = &mut d_gathered[..count * width];
             dx.fill(0.0);
-            rms_norm::backward(gathered, &inverse[..count], &self.final_norm, &d_normed[..count * width], dx);
+            if self.layout.whole {
+                rms_norm::backward_gain(gathered, inverse, dy, &mut gradient[self.places.final_norm.clone()]);
+            }
+            rms_norm::backward(gathered, inverse, gain, dy, dx);
         }
         losses.iter().map(|&loss| f64::from(loss)).sum()
     }
@@ -206,14 +205,14 @@ impl Model {
     /// Sum of the losses of a row's learned tokens, in nats.
     pub fn loss(&self, parameters: &[f32], row: &Row, tape: &mut Tape) -> f64 {
         self.forward(parameters, row, tape);
-        self.head_losses(row, 1.0, tape, false)
+        self.head_losses(parameters, row, 1.0, tape, None)
     }
 
     /// Sum of the losses of a row's learned tokens; adds the gradient of `weight` · that sum to
     /// `gradient` (as long as the layout).
     pub fn gradient(&self, parameters: &[f32], row: &Row, weight: f32, tape: &mut Tape, gradient: &mut [f32]) -> f64 {
         self.forward(parameters, row, tape);
-        let loss = self.head_losses(row, weight, tape, true);
+        let loss = self.head_losses(parameters, row, weight, tape, Some(gradient));
         let (tokens, width) = (row.tokens.len(), self.architecture.width);
         let Tape { blocks, scratch, .. } = tape;
         scratch.dx[..tokens * width].fill(0.0);
@@ -222,6 +221,13 @@ impl Model {
         }
         for (n, kept) in blocks.iter_mut().enumerate().rev() {
             self.backward_block(n, parameters, row, kept, scratch, gradient);
+        }
+        if self.layout.whole {
+            let embedding = &mut gradient[self.places.embedding.clone()];
+            for (dx, &token) in scratch.dx.chunks_exact(width).zip(&row.tokens) {
+                let to = &mut embedding[token as usize * width..][..width];
+                to.iter_mut().zip(dx).for_each(|(to, dx)| *to += dx);
+            }
         }
         loss
     }
@@ -236,8 +242,8 @@ impl Model {
         scratch: &mut Scratch,
         gradient: &mut [f32],
     ) {
-        let (a, block, tokens) = (&self.architecture, &self.blocks[n], row.tokens.len());
-        let all = tokens * a.width;
+        let (a, place, tokens) = (&self.architecture, &self.places.blocks[n], row.tokens.len());
+        let (all, weights, whole) = (tokens * a.width, self.weights(parameters), self.layout.whole);
         let [u_qkv, u_o, u_gate_up, u_down] = &kept.u;
         let Scratch { normed, rows, hidden, dx, d_normed, d_attention, d_by_head, partial, e, .. } = scratch;
         let (normed, dx, d_normed) = (&mut normed[..all], &mut dx[..all], &mut d_normed[..all]);
@@ -246,19 +252,23 @@ impl Model {
         down.backward(dx, u_down, e, Some((Store::Set, hidden)), gradient);
         let gate_up = &mut kept.gate_up[..tokens * 2 * a.hidden];
         swiglu::backward(gate_up, hidden, a.hidden);
-        down.backward_a(hidden, e, gradient);
+        down.backward_weights(hidden, dx, e, gradient);
 
         let (middle, inverse) = (&kept.middle[..all], &kept.middle_inverse[..tokens]);
         let linear = self.linear(n, 2, parameters);
         linear.backward(gate_up, u_gate_up, e, Some((Store::Set, d_normed)), gradient);
-        rms_norm::again(middle, inverse, &block.feed_forward_norm, normed);
-        linear.backward_a(normed, e, gradient);
-        rms_norm::backward(middle, inverse, &block.feed_forward_norm, d_normed, dx);
+        let gain = &weights[place.feed_forward_norm.clone()];
+        rms_norm::again(middle, inverse, gain, normed);
+        linear.backward_weights(normed, gate_up, e, gradient);
+        if whole {
+            rms_norm::backward_gain(middle, inverse, d_normed, &mut gradient[place.feed_forward_norm.clone()]);
+        }
+        rms_norm::backward(middle, inverse, gain, d_normed, dx);
 
         let linear = self.linear(n, 1, parameters);
         let attended = tokens * self.heads.queries();
         linear.backward(dx, u_o, e, Some((Store::Set, &mut d_attention[..attended])), gradient);
-        linear.backward_a(&kept.attention[..attended], e, gradient);
+        linear.backward_weights(&kept.attention[..attended], dx, e, gradient);
         let forward = attention::Kept {
             x: &kept.by_head,
             out: &kept.attention[..attended],
@@ -268,25 +278,26 @@ impl Model {
         attention::backward(&forward, &row.segments, self.heads, d_by_head, partial);
         let rows = &mut rows[..tokens * self.heads.row()];
         rope::backward(d_by_head, &row.positions, &self.angles, self.heads, rows);
-        if let Some((query, key)) = &block.head_norms {
-            let heads = rms_norm::HeadNorms {
-                stride: self.heads.row(),
-                query,
-                key,
-                query_heads: a.heads,
-                key_heads: a.kv_heads,
-            };
-            heads.backward(rows, &kept.raw, &kept.head_inverse);
+        if let Some(norms) = self.head_norms(n, parameters) {
+            if let Some(place) = place.head_norms.clone().filter(|_| whole) {
+                norms.backward_gains(rows, &kept.raw, &kept.head_inverse, &mut gradient[place]);
+            }
+            norms.backward(rows, &kept.raw, &kept.head_inverse);
         }
         let linear = self.linear(n, 0, parameters);
         let (x, inverse) = (&kept.x[..all], &kept.inverse[..tokens]);
-        // Nothing below the first block is trained, so its input needs no gradient.
-        let to = (n > 0).then_some((Store::Set, &mut *d_normed));
+        // Only a trained embedding, norm or lower block needs the gradient of the block's input.
+        let below = n > 0 || whole;
+        let to = below.then_some((Store::Set, &mut *d_normed));
         linear.backward(rows, u_qkv, e, to, gradient);
-        rms_norm::again(x, inverse, &block.attention_norm, normed);
-        linear.backward_a(normed, e, gradient);
-        if n > 0 {
-            rms_norm::backward(x, inverse, &block.attention_norm, d_normed, dx);
+        let gain = &weights[place.attention_norm.clone()];
+        rms_norm::again(x, inverse, gain, normed);
+        linear.backward_weights(normed, rows, e, gradient);
+        if whole {
+            rms_norm::backward_gain(x, inverse, d_normed, &mut gradient[place.attention_norm.clone()]);
+        }
+        if below {
+            rms_norm::backward(x, inverse, gain, d_normed, dx);
         }
     }
 
@@ -296,26 +307,12 @@ impl Model {
         let width = self.architecture.width;
         let gathered: Vec<f32> = at.iter().flat_map(|&t| tape.x[t * width..][..width].iter().copied()).collect();
         let (mut normed, mut inverse) = (vec![0.0; gathered.len()], vec![0.0; at.len()]);
-        rms_norm::forward(&gathered, &self.final_norm, self.architecture.norm_eps, &mut normed, &mut inverse);
+        let gain = &self.weights(parameters)[self.places.final_norm.clone()];
+        rms_norm::forward(&gathered, gain, self.architecture.norm_eps, &mut normed, &mut inverse);
         let mut logits = vec![0.0; at.len() * self.architecture.vocab];
-        self.head().logits(&normed, &mut logits);
+        self.head(parameters).logits(&normed, &mut logits);
         logits
     }
-}
-
-/// Several parts one below the other as numbers.
-fn stacked(base: &Checkpoint, parts: &[Part]) -> Result<Vec<f32>> {
-    let size = |&part: &Part| base.architecture.shape(part);
-    let mut all = Vec::with_capacity(parts.iter().map(size).map(|(rows, columns)| rows * columns).sum());
-    for &part in parts {
-        let matrix = base.matrix(part)?;
-        let start = all.len();
-        all.resize(start + matrix.rows * matrix.cols, 0.0);
-        for (row, out) in all[start..].chunks_exact_mut(matrix.cols).enumerate() {
-            matrix.row(row, out);
-        }
-    }
-    Ok(all)
 }
 
 fn copy(from: &[f32], to: &mut [f32]) {
@@ -329,7 +326,7 @@ mod tests {
     use crate::example::Example;
     use crate::ops::check;
     use crate::pack::pack;
-    use weights::Family;
+    use weights::{Family, Projection};
 
     /// Llama, and a made-up relative with everything that the others have: biases, norms of heads,
     /// an untied head, three query heads on one key-value head.
@@ -390,6 +387,35 @@ mod tests {
     }
 
     #[test]
+    fn gradients_of_every_tensor_match_finite_differences() {
+        for architecture in architectures() {
+            let base = Checkpoint::random(architecture, 3).expect("works");
+            let model = Model::new(&base, Layout::whole(&base.architecture), 100, 1).expect("works");
+            let parameters = model.places.read(&base).expect("works");
+            let mut tape = model.tape(100);
+            let rows = pack(&examples().iter().collect::<Vec<_>>(), 2, 100);
+            let mut gradient = vec![0.0; parameters.len()];
+            let loss = model.gradient(&parameters, &rows[0], 1.0, &mut tape, &mut gradient);
+            assert_eq!(loss.to_bits(), model.loss(&parameters, &rows[0], &mut tape).to_bits());
+            for (part, matrix) in model.places.tensors(&model.architecture, &gradient) {
+                // Some numbers of each tensor, those of the largest gradients among them.
+                let all = matrix.into_f32();
+                let place = model.places.place(part);
+                let mut order: Vec<usize> = (0..all.len()).collect();
+                order.sort_by(|&a, &b| all[b].abs().total_cmp(&all[a].abs()));
+                let few = all.len().div_ceil(24).max(8);
+                let chosen: Vec<usize> = order.into_iter().step_by(few.min(all.len() / 8).max(1)).collect();
+                let pick = |from: &[f32]| chosen.iter().map(|&i| from[place.start + i]).collect::<Vec<f32>>();
+                let mut moved = parameters.clone();
+                check::gradient(&pick(&parameters), &pick(&gradient), |values| {
+                    chosen.iter().zip(values).for_each(|(&i, &value)| moved[place.start + i] = value);
+                    model.loss(&moved, &rows[0], &mut tape)
+                });
+            }
+        }
+    }
+
+    #[test]
     fn packing_behind_a_shared_prefix_changes_nothing() {
         for architecture in architectures() {
             let (model, parameters) = model(architecture, 3);
@@ -429,8 +455,9 @@ mod tests {
     #[test]
     fn threads_do_not_change_a_bit() {
         let base = Checkpoint::random(Architecture::tiny(), 3).expect("works");
-        let run = |threads| {
-            let layout = Layout::new(&base.architecture, 4, 8.0, Projection::ALL.into());
+        let run = |threads, whole| {
+            let pairs = Layout::new(&base.architecture, 4, 8.0, Projection::ALL.into());
+            let layout = if whole { Layout::whole(&base.architecture) } else { pairs };
             let parameters: Vec<f32> = check::noise(5, layout.length).iter().map(|x| x * 0.2).collect();
             let model = Model::new(&base, layout, 256, threads).expect("works");
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("works");
@@ -441,6 +468,8 @@ mod tests {
                 (model.gradient(&parameters, &row, 1.0, &mut model.tape(256), &mut gradient), gradient)
             })
         };
-        assert!(run(1) == run(2) && run(1) == run(3));
+        for whole in [false, true] {
+            assert!(run(1, whole) == run(2, whole) && run(1, whole) == run(3, whole));
+        }
     }
 }

@@ -117,6 +117,23 @@ pub(crate) fn pack(examples: &[&Example], prefix: usize, row_tokens: usize) -> V
     rows
 }
 
+/// Packs examples into rows of about `row_tokens` tokens, at most the longest example more, whose
+/// number is a multiple of `lanes` where there are enough: longest first, each into the shortest row
+/// (the first of equals), so that rows are equally long and lanes end at the same time.
+pub(crate) fn spread(examples: &[&Example], row_tokens: usize, lanes: usize) -> Vec<Row> {
+    let mut order: Vec<&Example> = examples.to_vec();
+    order.sort_by_key(|example| std::cmp::Reverse(example.tokens.len()));
+    let tokens: usize = order.iter().map(|example| example.tokens.len() - 1).sum();
+    let rows = tokens.div_ceil(row_tokens).next_multiple_of(lanes).min(order.len());
+    let mut rows: Vec<Row> = (0..rows).map(|_| Row::default()).collect();
+    for example in order {
+        if let Some(row) = rows.iter_mut().min_by_key(|row| row.tokens.len()) {
+            row.push(&example.tokens, example.learned_from);
+        }
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,5 +163,23 @@ mod tests {
         let all = [example(&[1, 2, 3, 4], 3), example(&[1, 2, 3, 5], 3)];
         assert_eq!(shared_prefix(&all), 2);
         assert_eq!(Row::prompts(&[&[1, 2, 3], &[1, 2, 3]]).tokens, [1, 2, 3, 3]);
+    }
+
+    #[test]
+    fn spread_rows_are_equally_long_and_hold_every_token() {
+        let all: Vec<Example> = (0..50).map(|i| example(&vec![i; 5 + i as usize * 7 % 23], 1)).collect();
+        let of: Vec<&Example> = all.iter().collect();
+        let rows = spread(&of, 100, 4);
+        assert_eq!(rows.len(), 8);
+        let lengths: Vec<usize> = rows.iter().map(|row| row.tokens.len()).collect();
+        let (least, most) = (lengths.iter().min().expect("rows"), lengths.iter().max().expect("rows"));
+        assert!(most - least <= 10 && *most <= 100 + 27, "{lengths:?}");
+        assert_eq!(rows.iter().map(|row| row.segments.samples.len()).sum::<usize>(), 50);
+        let tokens: usize = all.iter().map(|e| e.tokens.len() - 1).sum();
+        assert_eq!(
+            (lengths.iter().sum::<usize>(), rows.iter().map(|r| r.learned.len()).sum::<usize>()),
+            (tokens, tokens)
+        );
+        assert_eq!(spread(&of[..3], 100, 8).len(), 3);
     }
 }

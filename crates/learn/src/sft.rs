@@ -1,37 +1,14 @@
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Instant;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rayon::ThreadPool;
 use record::{Sample, TrainStep};
-use serde::{Deserialize, Serialize};
 use weights::{Adapter, Checkpoint};
 
-use crate::adamw::{AdamW, norm};
 use crate::example::Example;
-use crate::pack::{Row, pack, shared_prefix};
-use crate::state::{Fingerprint, Progress, State};
-use crate::{Error, Layout, Model, Result, SftConfig, Tape};
+use crate::train::{Outcome, Stop, Training, fingerprint, measure};
+use crate::{Layout, Result, SftConfig};
 
-/// Why a training ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stop {
-    /// All passes are done.
-    Finished,
-    /// The next step would have exceeded `max_tokens`.
-    Tokens,
-    /// The validation loss fell no more.
-    Patience,
-    /// `max_seconds` are over; the same call goes on.
-    Seconds,
-    /// The caller asked for it; the same call goes on.
-    Asked,
-}
-
-/// What a training gives.
+/// What a fine-tuning gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
     /// The adapter: with the lowest validation loss where `keep_best` could choose, else the last one.
@@ -59,140 +36,31 @@ pub fn sft(
     progress: &mut dyn FnMut(&TrainStep) -> ControlFlow<()>,
 ) -> Result<Trained> {
     config.validate()?;
-    let begin = Instant::now();
-    let examples = examples(samples, base, config)?;
-    if examples.is_empty() {
-        return Err(Error::NoSamples);
-    }
-    let layout = Layout::new(&base.architecture, config.rank, config.alpha, config.targets.clone());
-    let fingerprint = fingerprint(base, samples, validation, config)?;
-    let mut state = match State::read(folder, &fingerprint, layout.length)? {
-        Some(state) => state,
-        None => State {
-            progress: Progress {
-                fingerprint,
-                step: 0,
-                tokens: 0,
-                learned_tokens: 0,
-                curve: Vec::new(),
-                best_loss: None,
-                stale: 0,
-                ended: None,
-            },
-            parameters: layout.initial(config.seed),
-            moments: AdamW::new(layout.length),
-            best: None,
-        },
+    // These settings change when and where a training pauses, not what it gives.
+    let settings = SftConfig { threads: 0, checkpoint_every: 0, max_seconds: None, ..config.clone() };
+    let training = Training {
+        base,
+        layout: Layout::new(&base.architecture, config.rank, config.alpha, config.targets.clone()),
+        examples: examples(samples, base, config)?,
+        validation: examples(validation, base, config)?,
+        course: config.course(samples.len()),
+        fingerprint: fingerprint(base, samples, validation, settings)?,
+        folder,
     };
-    if let Some(stop) = state.progress.ended {
-        return Ok(trained(&layout, base, state, config, stop));
-    }
-    let plan = Plan::new(&examples, config)?;
-    let mut engine = Engine::new(base, layout, config)?;
-    let validation: Vec<Row> = rows(&self::examples(validation, base, config)?, config.row_tokens);
-    let prefix = shared_prefix(&examples);
-    let mut gradient = vec![0f32; state.parameters.len()];
-    let stop = loop {
-        let step = state.progress.step + 1;
-        let batch: Vec<&Example> = plan.batch(step).iter().map(|&i| &examples[i]).collect();
-        let rows = pack(&batch, prefix, config.row_tokens);
-        let learned: usize = rows.iter().map(|row| row.learned.len()).sum();
-        let rate = config.rate(step, plan.steps);
-        let failed = |what| Error::NotFinite { what, step, samples: batch.iter().map(|e| e.id.clone()).collect() };
-
-        let (loss, length) = engine.gradient(&state.parameters, &rows, learned, &mut gradient);
-        if !loss.is_finite() {
-            return Err(failed("loss"));
-        }
-        if !length.is_finite() {
-            return Err(failed("gradient"));
-        }
-        let shrink = (config.clip_norm / length).min(1.0);
-        engine.pool.install(|| {
-            state.moments.step(&mut state.parameters, &gradient, shrink, rate, step, config);
-        });
-
-        let done = &mut state.progress;
-        done.step = step;
-        done.tokens += batch.iter().map(|e| e.tokens.len() as u64).sum::<u64>();
-        done.learned_tokens += learned as u64;
-        let mut point = TrainStep {
-            step,
-            epoch: step as f64 / plan.steps_per_epoch as f64,
-            loss,
-            learning_rate: rate,
-            gradient_norm: length,
-            tokens: done.tokens,
-            learned_tokens: done.learned_tokens,
-            validation_loss: None,
-        };
-        if !validation.is_empty() && plan.measures(step, config) {
-            let loss = engine.loss(&state.parameters, &validation);
-            if !loss.is_finite() {
-                return Err(Error::NotFinite {
-                    what: "validation loss",
-                    step,
-                    samples: vec!["of the validation set".into()],
-                });
-            }
-            point.validation_loss = Some(loss);
-            if done.best_loss.is_none_or(|best| loss < best) {
-                (done.best_loss, done.stale) = (Some(loss), 0);
-                if config.keep_best {
-                    state.best = Some(state.parameters.clone());
-                }
-            } else {
-                done.stale += 1;
-            }
-        }
-        done.curve.push(point.clone());
-        let asked = progress(&point).is_break();
-        let stop = if config.patience > 0 && done.stale >= config.patience {
-            Some(Stop::Patience)
-        } else if step == plan.steps {
-            Some(if plan.cut { Stop::Tokens } else { Stop::Finished })
-        } else if asked {
-            Some(Stop::Asked)
-        } else if config.max_seconds.is_some_and(|most| begin.elapsed().as_secs_f64() >= most) {
-            Some(Stop::Seconds)
-        } else {
-            None
-        };
-        done.ended = stop.filter(|stop| !matches!(stop, Stop::Asked | Stop::Seconds));
-        if stop.is_some() || (config.checkpoint_every > 0 && step % config.checkpoint_every == 0) {
-            state.write(folder)?;
-        }
-        if let Some(stop) = stop {
-            break stop;
-        }
-    };
-    Ok(trained(&engine.model.layout, base, state, config, stop))
+    let Outcome { layout, parameters, curve, validation_loss, stop } =
+        training.run(|layout| Ok(layout.initial(config.seed)), progress)?;
+    Ok(Trained { adapter: layout.adapter(&parameters, &base.name), curve, validation_loss, stop })
 }
 
 /// Mean loss over the learned tokens of `samples`, in nats, of the base or of an adapter on it.
 /// Of the settings only `row_tokens`, `truncate` and `threads` count.
 pub fn evaluate(base: &Checkpoint, adapter: Option<&Adapter>, samples: &[Sample], config: &SftConfig) -> Result<f64> {
     config.validate()?;
-    let examples = examples(samples, base, config)?;
-    if examples.is_empty() {
-        return Err(Error::NoSamples);
-    }
     let (layout, parameters) = match adapter {
         Some(adapter) => Layout::of(adapter, &base.architecture),
         None => (Layout::new(&base.architecture, 1, 1.0, Default::default()), Vec::new()),
     };
-    let mut engine = Engine::new(base, layout, config)?;
-    Ok(engine.loss(&parameters, &rows(&examples, config.row_tokens)))
-}
-
-fn trained(layout: &Layout, base: &Checkpoint, state: State, config: &SftConfig, stop: Stop) -> Trained {
-    let parameters = state.best.as_ref().filter(|_| config.keep_best).unwrap_or(&state.parameters);
-    Trained {
-        adapter: layout.adapter(parameters, &base.name),
-        validation_loss: state.progress.best_loss,
-        curve: state.progress.curve,
-        stop,
-    }
+    measure(base, layout, &parameters, &examples(samples, base, config)?, &config.course(samples.len()))
 }
 
 fn examples(samples: &[Sample], base: &Checkpoint, config: &SftConfig) -> Result<Vec<Example>> {
@@ -201,132 +69,10 @@ fn examples(samples: &[Sample], base: &Checkpoint, config: &SftConfig) -> Result
     samples.iter().map(one).collect()
 }
 
-/// All examples in as few rows as they need.
-fn rows(examples: &[Example], row_tokens: usize) -> Vec<Row> {
-    pack(&examples.iter().collect::<Vec<_>>(), shared_prefix(examples), row_tokens)
-}
-
-fn fingerprint(
-    base: &Checkpoint,
-    samples: &[Sample],
-    validation: &[Sample],
-    config: &SftConfig,
-) -> Result<Fingerprint> {
-    // These settings change when and where a training pauses, not what it gives.
-    let settings = SftConfig { threads: 0, checkpoint_every: 0, max_seconds: None, ..config.clone() };
-    let hash = |bytes: Vec<u8>| record::shard::sha256(&bytes);
-    let [samples, validation] = [samples, validation].map(record::shard::to_jsonl);
-    Ok(Fingerprint {
-        model: base.sha256.clone(),
-        settings: hash(record::shard::to_jsonl(&[settings])?),
-        samples: hash([hash(samples?), hash(validation?)].concat().into_bytes()),
-    })
-}
-
-/// Which examples each step sees.
-struct Plan {
-    /// The order of each pass.
-    orders: Vec<Vec<usize>>,
-    batch: usize,
-    steps_per_epoch: u64,
-    /// Steps in all.
-    steps: u64,
-    /// Whether `max_tokens` left some out.
-    cut: bool,
-}
-
-impl Plan {
-    fn new(examples: &[Example], config: &SftConfig) -> Result<Self> {
-        let order = |epoch: usize| {
-            let seed = record::seed::derive(config.seed, "learn-order", &epoch.to_string());
-            let mut random = ChaCha8Rng::seed_from_u64(seed);
-            let mut order: Vec<usize> = (0..examples.len()).collect();
-            for last in (1..order.len()).rev() {
-                order.swap(last, random.random_range(0..=last));
-            }
-            order
-        };
-        let steps_per_epoch = config.steps_per_pass(examples.len());
-        let mut plan = Self {
-            orders: (0..config.passes(examples.len()) as usize).map(order).collect(),
-            batch: config.batch_samples,
-            steps_per_epoch,
-            steps: steps_per_epoch * config.passes(examples.len()),
-            cut: false,
-        };
-        let mut tokens = 0;
-        for step in 1..=plan.steps {
-            tokens += plan.batch(step).iter().map(|&i| examples[i].tokens.len() as u64).sum::<u64>();
-            if config.max_tokens.is_some_and(|most| tokens > most) {
-                (plan.steps, plan.cut) = (step - 1, true);
-                break;
-            }
-        }
-        if plan.steps == 0 {
-            let problem =
-                format!("is less than the {tokens} tokens of the first step; raise it or lower batch_samples");
-            return Err(Error::Setting { setting: "max_tokens", problem });
-        }
-        Ok(plan)
-    }
-
-    /// Examples of a step, from 1.
-    fn batch(&self, step: u64) -> &[usize] {
-        let order = &self.orders[((step - 1) / self.steps_per_epoch) as usize];
-        let start = ((step - 1) % self.steps_per_epoch) as usize * self.batch;
-        &order[start..(start + self.batch).min(order.len())]
-    }
-
-    /// Whether the validation loss is measured after a step.
-    fn measures(&self, step: u64, config: &SftConfig) -> bool {
-        let every = if config.validation_every == 0 { self.steps_per_epoch } else { config.validation_every };
-        step.is_multiple_of(every) || step == self.steps
-    }
-}
-
-/// The model with its buffers and threads.
-struct Engine {
-    pool: ThreadPool,
-    model: Model,
-    tape: Tape,
-}
-
-impl Engine {
-    fn new(base: &Checkpoint, layout: Layout, config: &SftConfig) -> Result<Self> {
-        let threads = match config.threads {
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
-            n => n,
-        };
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|source| Error::Threads { threads, source })?;
-        let model = Model::new(base, layout, config.row_tokens.min(base.architecture.context), threads)?;
-        let tape = model.tape(config.row_tokens);
-        Ok(Self { pool, model, tape })
-    }
-
-    /// Mean loss and the length of its gradient, which replaces what stands in `gradient`.
-    fn gradient(&mut self, parameters: &[f32], rows: &[Row], learned: usize, gradient: &mut [f32]) -> (f64, f64) {
-        let Self { pool, model, tape } = self;
-        let weight = 1.0 / learned as f32;
-        pool.install(|| {
-            gradient.fill(0.0);
-            let losses = rows.iter().map(|row| model.gradient(parameters, row, weight, tape, gradient));
-            let loss = losses.sum::<f64>() / learned as f64;
-            (loss, norm(gradient))
-        })
-    }
-
-    /// Mean loss.
-    fn loss(&mut self, parameters: &[f32], rows: &[Row]) -> f64 {
-        let Self { pool, model, tape } = self;
-        let learned: usize = rows.iter().map(|row| row.learned.len()).sum();
-        pool.install(|| rows.iter().map(|row| model.loss(parameters, row, tape)).sum::<f64>() / learned as f64)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use record::Message;
     use weights::Architecture;
 

@@ -6,7 +6,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::adamw::AdamW;
-use crate::sft::Stop;
+use crate::train::Stop;
 use crate::{Error, Result};
 
 /// What a training is made of; two with equal fingerprints give the same bytes.

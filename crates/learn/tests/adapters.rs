@@ -56,7 +56,7 @@ fn five_steps_lose_as_much_as_those_of_pytorch() {
         let count = row.learned.len();
         let loss = model.gradient(&parameters, &row, 1.0 / count as f32, &mut tape, &mut gradient) / count as f64;
         assert!((loss - expected).abs() < 1e-5 * expected, "step {step}: {loss}, PyTorch {expected}");
-        moments.step(&mut parameters, &gradient, 1.0, 5e-3, step, &config);
+        moments.step((&mut parameters, model.layout.decayed), (&gradient, 1.0), 5e-3, step, &config.course(1));
     }
     assert!(golden.losses[4] < golden.losses[0] - 0.01, "the steps must move the loss for this test to mean something");
 }

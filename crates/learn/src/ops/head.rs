@@ -1,7 +1,8 @@
 //! Output head and cross-entropy in one: loss and gradient of the final hidden rows that carry loss.
 //!
 //! For a row x with target token c: z = W x, loss = log Σⱼ e^{zⱼ} − z_c, and
-//! dx = weight · Wᵀ (softmax(z) − e_c). Rows go in chunks, so logits never exist for all of them.
+//! dx = weight · Wᵀ (softmax(z) − e_c), dW = weight · Σ (softmax(z) − e_c) xᵀ. Rows go in chunks, so
+//! logits never exist for all of them.
 
 use rayon::prelude::*;
 
@@ -11,7 +12,15 @@ use super::wide::{exp, sum_of, wide};
 /// Rows whose logits exist at one time.
 pub const CHUNK: usize = 128;
 
-/// The frozen head, vocab × width.
+/// What the backward pass is asked for.
+pub struct Wanted<'a> {
+    /// Becomes the gradient of the rows (rows × width).
+    pub dx: &'a mut [f32],
+    /// Grows by the gradient of W (vocab × width), where W is trained.
+    pub dw: Option<&'a mut [f32]>,
+}
+
+/// The head, vocab × width.
 pub struct Head<'a> {
     /// W, row-major.
     pub weight: &'a [f32],
@@ -46,16 +55,15 @@ wide! {
 }
 
 impl Head<'_> {
-    /// Losses of the rows of `x` (rows × width) for `targets`, in nats. Where `dx` is given it becomes
-    /// the gradient of `weight · Σ losses`. `logits` is scratch of at least
-    /// min(rows, [`CHUNK`]) × vocab.
+    /// Losses of the rows of `x` (rows × width) for `targets`, in nats; where `wanted`, also the
+    /// gradients of `weight · Σ losses`. `logits` is scratch of at least min(rows, [`CHUNK`]) × vocab.
     pub fn losses(
         &self,
         x: &[f32],
         targets: &[u32],
         weight: f32,
         logits: &mut [f32],
-        mut dx: Option<&mut [f32]>,
+        mut wanted: Option<Wanted<'_>>,
         losses: &mut [f32],
     ) {
         let Self { vocab, width, threads, .. } = *self;
@@ -69,10 +77,13 @@ impl Head<'_> {
             (logits.par_chunks_mut(vocab), targets.par_iter(), losses.par_iter_mut())
                 .into_par_iter()
                 .for_each(|(logits, &target, loss)| *loss = cross_entropy(logits, target as usize, weight));
-            if let Some(dx) = dx.as_deref_mut() {
-                let dx = &mut dx[index * CHUNK * width..][..rows * width];
+            if let Some(wanted) = &mut wanted {
+                let dx = &mut wanted.dx[index * CHUNK * width..][..rows * width];
                 let dz = View::new(logits, rows, vocab);
                 multiply(ViewMut::new(dx, rows, width), Store::Set, 1.0, dz, matrix, threads);
+                if let Some(dw) = wanted.dw.as_deref_mut() {
+                    multiply(ViewMut::new(dw, vocab, width), Store::Add, 1.0, dz.transposed(), x, threads);
+                }
             }
         }
     }
@@ -99,8 +110,10 @@ mod tests {
         let targets: Vec<u32> = (0..rows as u32).map(|i| i * 7 % vocab as u32).collect();
         let head = Head { weight: &weight, vocab, width, threads: 1 };
         let (mut logits, mut losses, mut dx) = (vec![0.0; CHUNK * vocab], vec![0.0; rows], vec![0.0; x.len()]);
-        head.losses(&x, &targets, 0.5, &mut logits, Some(&mut dx), &mut losses);
-        let plain = |x: &[f32]| -> f64 {
+        let mut dw = vec![0.0; weight.len()];
+        let wanted = Wanted { dx: &mut dx, dw: Some(&mut dw) };
+        head.losses(&x, &targets, 0.5, &mut logits, Some(wanted), &mut losses);
+        let plain = |x: &[f32], weight: &[f32]| -> f64 {
             // The definition in f64, which also checks the loss itself.
             (0..rows)
                 .map(|r| {
@@ -110,15 +123,17 @@ mod tests {
                 .sum()
         };
         let ours: f64 = losses.iter().map(|&l| f64::from(l)).sum();
-        assert!((ours - plain(&x)).abs() / ours < 1e-6);
-        check::gradient(&x, &dx, |x| 0.5 * plain(x));
+        assert!((ours - plain(&x, &weight)).abs() / ours < 1e-6);
+        check::gradient(&x, &dx, |x| 0.5 * plain(x, &weight));
+        check::gradient(&weight, &dw, |weight| 0.5 * plain(&x, weight));
     }
 
     #[test]
     fn large_logits_neither_overflow_nor_lose_the_loss() {
         let head = Head { weight: &[300.0, -300.0], vocab: 2, width: 1, threads: 1 };
         let (mut logits, mut losses, mut dx) = (vec![0.0; 4], vec![0.0; 2], vec![0.0; 2]);
-        head.losses(&[1.0, 1.0], &[0, 1], 1.0, &mut logits, Some(&mut dx), &mut losses);
+        let wanted = Wanted { dx: &mut dx, dw: None };
+        head.losses(&[1.0, 1.0], &[0, 1], 1.0, &mut logits, Some(wanted), &mut losses);
         assert!(losses[0].abs() < 1e-6 && (losses[1] - 600.0).abs() < 1e-3 && dx.iter().all(|d| d.is_finite()));
     }
 }

@@ -1,6 +1,6 @@
 //! Projections that share an input: y = x Wᵀ (+ bias) + s · (x Aᵀ) Bᵀ.
 //!
-//! W is frozen, so there is no gradient of it: only that of x, A and B. The projections of one input
+//! W and the bias are frozen or trained; a frozen W gets no gradient. The projections of one input
 //! (q, k and v; gate and up) are one matrix, and so are their A matrices; each has a B of its own.
 
 use std::ops::Range;
@@ -38,11 +38,22 @@ impl LowRank {
     }
 }
 
-/// A frozen matrix, outputs × inputs, with its low-rank pairs.
+/// Where a trained matrix and its bias stand in the vector of parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Trained {
+    /// First number of W.
+    pub weight: usize,
+    /// First number of the bias, where there is one.
+    pub bias: Option<usize>,
+}
+
+/// A matrix, outputs × inputs, with its low-rank pairs.
 #[derive(Clone, Copy)]
 pub struct Linear<'a> {
     /// W, row-major.
     pub weight: &'a [f32],
+    /// Where the gradients of W and bias go; none where they are frozen.
+    pub trained: Option<Trained>,
     /// Inputs.
     pub inputs: usize,
     /// Outputs.
@@ -113,13 +124,22 @@ impl Linear<'_> {
         }
     }
 
-    /// Second half: dA += eᵀ x. It stands apart because x may be computed again only after dx.
-    pub fn backward_a(&self, x: &[f32], e: &[f32], gradient: &mut [f32]) {
-        let (tokens, ranks) = (x.len() / self.inputs, self.low_rank.ranks());
+    /// Second half: dA += eᵀ x, and where W is trained dW += dyᵀ x and db += Σ dy. It stands apart
+    /// because x may be computed again only after dx.
+    pub fn backward_weights(&self, x: &[f32], dy: &[f32], e: &[f32], gradient: &mut [f32]) {
+        let Self { inputs, outputs, threads, low_rank, .. } = *self;
+        let (tokens, ranks) = (x.len() / inputs, low_rank.ranks());
+        let right = View::new(x, tokens, inputs);
         if ranks > 0 {
-            let da = ViewMut::new(&mut gradient[self.low_rank.a.clone()], ranks, self.inputs);
-            let e = View::new(e, tokens, ranks).transposed();
-            multiply(da, Store::Add, 1.0, e, View::new(x, tokens, self.inputs), self.threads);
+            let da = ViewMut::new(&mut gradient[low_rank.a.clone()], ranks, inputs);
+            multiply(da, Store::Add, 1.0, View::new(e, tokens, ranks).transposed(), right, threads);
+        }
+        let Some(trained) = self.trained else { return };
+        let dw = ViewMut::new(&mut gradient[trained.weight..][..outputs * inputs], outputs, inputs);
+        multiply(dw, Store::Add, 1.0, View::new(dy, tokens, outputs).transposed(), right, threads);
+        if let Some(at) = trained.bias {
+            let db = &mut gradient[at..][..outputs];
+            dy.chunks_exact(outputs).for_each(|dy| db.iter_mut().zip(dy).for_each(|(db, dy)| *db += dy));
         }
     }
 }
@@ -144,6 +164,7 @@ mod tests {
         let run = |x: &[f32], parameters: &[f32]| {
             let linear = Linear {
                 weight: &weight,
+                trained: None,
                 inputs,
                 outputs,
                 bias: Some(&bias),
@@ -155,12 +176,40 @@ mod tests {
             linear.forward(x, Store::Set, &mut y, &mut u);
             let (mut dx, mut gradient) = (vec![0.0; x.len()], vec![0.0; 34]);
             linear.backward(&dy, &u, &mut e, Some((Store::Set, &mut dx)), &mut gradient);
-            linear.backward_a(x, &e, &mut gradient);
+            linear.backward_weights(x, &dy, &e, &mut gradient);
             (check::dot(&y, &dy), dx, gradient)
         };
         let (_, dx, gradient) = run(&x, &parameters);
         check::gradient(&x, &dx, |x| run(x, &parameters).0);
         check::gradient(&parameters, &gradient, |p| run(&x, p).0);
+    }
+
+    #[test]
+    fn gradients_of_matrix_and_bias_match_finite_differences() {
+        let (tokens, inputs, outputs) = (4, 5, 3);
+        let low_rank = LowRank { rank: 0, scale: 0.0, a: 0..0, members: Vec::new() };
+        let (x, dy) = (check::noise(4, tokens * inputs), check::noise(5, tokens * outputs));
+        // The matrix stands behind two other numbers, the bias behind one more.
+        let run = |parameters: &[f32]| {
+            let linear = Linear {
+                weight: &parameters[2..17],
+                trained: Some(Trained { weight: 2, bias: Some(18) }),
+                inputs,
+                outputs,
+                bias: Some(&parameters[18..21]),
+                low_rank: &low_rank,
+                parameters,
+                threads: 1,
+            };
+            let (mut y, mut gradient) = (vec![0.0; tokens * outputs], vec![0.0; parameters.len()]);
+            linear.forward(&x, Store::Set, &mut y, &mut []);
+            linear.backward_weights(&x, &dy, &[], &mut gradient);
+            (check::dot(&y, &dy), gradient)
+        };
+        let parameters = check::noise(1, 21);
+        let gradient = run(&parameters).1;
+        assert!(gradient[0] == 0.0 && gradient[17] == 0.0);
+        check::gradient(&parameters, &gradient, |p| run(p).0);
     }
 
     #[test]
@@ -177,6 +226,7 @@ mod tests {
         let run = |threads| {
             let linear = Linear {
                 weight: &weight,
+                trained: None,
                 inputs,
                 outputs,
                 bias: None,
@@ -190,7 +240,7 @@ mod tests {
             pool.install(|| {
                 linear.forward(&x, Store::Set, &mut y, &mut u);
                 linear.backward(&dy, &u, &mut e, Some((Store::Set, &mut dx)), &mut gradient);
-                linear.backward_a(&x, &e, &mut gradient);
+                linear.backward_weights(&x, &dy, &e, &mut gradient);
             });
             (y, dx, gradient)
         };

@@ -1,4 +1,4 @@
-//! y = g ∘ x / √(mean(x²) + ε), row by row; the gain g is frozen.
+//! y = g ∘ x / √(mean(x²) + ε), row by row; the gain g is frozen or trained.
 
 use rayon::prelude::*;
 
@@ -86,6 +86,22 @@ pub fn backward(x: &[f32], inverse: &[f32], gain: &[f32], dy: &[f32], dx: &mut [
         .for_each(|(x, inverse, dy, dx)| backward_rows(x, inverse, gain, dy, dx));
 }
 
+wide! {
+    fn gain_rows(x: &[f32], inverse: &[f32], dy: &[f32], d_gain: &mut [f32]) {
+        let width = d_gain.len();
+        for ((x, dy), &inverse) in x.chunks_exact(width).zip(dy.chunks_exact(width)).zip(inverse) {
+            for ((d, &x), &dy) in d_gain.iter_mut().zip(x).zip(dy) {
+                *d += dy * (x * inverse);
+            }
+        }
+    }
+}
+
+/// Adds the gradient of the gain, Σ dy ∘ x · inverse over the rows in their order, to `d_gain`.
+pub fn backward_gain(x: &[f32], inverse: &[f32], dy: &[f32], d_gain: &mut [f32]) {
+    gain_rows(x, inverse, dy, d_gain);
+}
+
 /// Norms over the heads of queries and keys (Qwen3), in place. Each row is `stride` long and begins
 /// with the query heads, then the key heads, each as long as a gain.
 pub struct HeadNorms<'a> {
@@ -124,6 +140,20 @@ impl HeadNorms<'_> {
             });
     }
 
+    /// Adds the gradients of the two gains to `d_gains` (query, then key). Goes before
+    /// [`HeadNorms::backward`], which replaces what stands in `rows`.
+    pub fn backward_gains(&self, rows: &[f32], raw: &[f32], inverse: &[f32], d_gains: &mut [f32]) {
+        let (dim, heads) = (self.query.len(), self.heads());
+        let (d_query, d_key) = d_gains.split_at_mut(dim);
+        let tokens = rows.chunks_exact(self.stride).zip(raw.chunks_exact(heads * dim)).zip(inverse.chunks_exact(heads));
+        for ((row, raw), inverse) in tokens {
+            let (queries, keys) = inverse.split_at(self.query_heads);
+            let middle = self.query_heads * dim;
+            gain_rows(&raw[..middle], queries, &row[..middle], d_query);
+            gain_rows(&raw[middle..], keys, &row[middle..heads * dim], d_key);
+        }
+    }
+
     /// Turns the gradient with respect to the normalised heads, in `rows`, into that of the raw ones.
     pub fn backward(&self, rows: &mut [f32], raw: &[f32], inverse: &[f32]) {
         let (dim, heads) = (self.query.len(), self.heads());
@@ -156,6 +186,12 @@ mod tests {
         assert_eq!(y, repeated);
         let mut dx = vec![0.0; rows * width];
         backward(&x, &inverse, &gain, &dy, &mut dx);
+        let mut d_gain = vec![0.0; width];
+        backward_gain(&x, &inverse, &dy, &mut d_gain);
+        check::gradient(&gain, &d_gain, |gain| {
+            forward(&x, gain, 1e-5, &mut y, &mut inverse);
+            check::dot(&y, &dy)
+        });
         check::gradient(&x, &dx, |x| {
             forward(x, &gain, 1e-5, &mut y, &mut inverse);
             check::dot(&y, &dy)
@@ -179,5 +215,14 @@ mod tests {
         norms.backward(&mut dx, &raw, &inverse);
         let (mut a, mut b) = (raw.clone(), inverse.clone());
         check::gradient(&x, &dx, |x| check::dot(&run(x, &mut a, &mut b), &dy));
+        let mut d_gains = vec![0.0; 2 * dim];
+        norms.backward_gains(&dy, &raw, &inverse, &mut d_gains);
+        let gains = [query.clone(), key.clone()].concat();
+        check::gradient(&gains, &d_gains, |gains| {
+            let norms = HeadNorms { stride, query: &gains[..dim], key: &gains[dim..], query_heads: 2, key_heads: 1 };
+            let mut y = x.clone();
+            norms.forward(&mut y, 1e-5, &mut a, &mut b);
+            check::dot(&y, &dy)
+        });
     }
 }
