@@ -4,7 +4,7 @@ mod real {
     use std::path::PathBuf;
 
     use futures::future::join_all;
-    use lm::{Generate, LanguageModel, Prompt, Sampling};
+    use lm::{Finish, Format, Generate, LanguageModel, Prompt, Sampling};
     use lm_local::{Config, LocalModel, Precision};
     use weights::Checkpoint;
 
@@ -116,6 +116,30 @@ mod real {
         for (request, together) in requests.into_iter().zip(all) {
             let alone = one.generate(request).await.expect("generates");
             assert_eq!(together.expect("generates").completions, alone.completions);
+        }
+    }
+    #[tokio::test]
+    async fn answers_in_the_form_that_was_asked_for() {
+        let model = load(&smollm(), Config::default());
+        let schema = serde_json::json!({
+            "type": "object",
+            "properties": { "country": { "type": "string" }, "capital": { "type": "string" } },
+            "required": ["country", "capital"], "additionalProperties": false,
+        });
+        let question = "What is the capital of France? Answer as JSON with the fields country and capital.";
+        let ask = |format| Generate { format: Some(format), ..Generate::greedy(Prompt::ask(question), 60) };
+        let answer = model.generate(ask(Format::JsonSchema(schema))).await.expect("answers").completions.remove(0);
+        assert_eq!(answer.finish, Finish::Stop);
+        let value: serde_json::Value = serde_json::from_str(&answer.text).expect(&answer.text);
+        assert!(value["country"].is_string() && value["capital"] == "Paris", "{}", answer.text);
+        let sampling = Sampling { temperature: 0.8, ..Sampling::default() };
+        let many = Generate { n: 8, sampling, max_tokens: 100, ..ask(Format::JsonObject) };
+        let many = model.generate(many).await.expect("answers");
+        let whole: Vec<_> = many.completions.iter().filter(|c| c.finish == Finish::Stop).collect();
+        assert!(whole.len() >= 6, "{many:?}");
+        for completion in whole {
+            let value: serde_json::Value = serde_json::from_str(&completion.text).expect(&completion.text);
+            assert!(value.is_object(), "{}", completion.text);
         }
     }
 }
