@@ -82,6 +82,8 @@ pub enum Verb {
     Chat(verbs::chat::Arguments),
     /// Complete a text
     Generate(verbs::generate::Arguments),
+    /// Serve models to any OpenAI client, and a page that shows the search
+    Serve(verbs::serve::Arguments),
     /// Write a learned model for llama.cpp, transformers or peft
     Export(verbs::export::Arguments),
     /// Check a recipe, bank or sample file before work starts

@@ -11,6 +11,7 @@ pub mod learn;
 pub mod plan;
 pub mod pull;
 pub mod report;
+pub mod serve;
 pub mod synth;
 pub mod tasks;
 pub mod validate;
