@@ -32,7 +32,7 @@ pub(crate) fn normal(text: &str) -> String {
 
 /// One form for all ways to write a decimal number: no separators of thousands, no zeros or sign
 /// that say nothing. Works on the digits, so that no rounding makes two numbers equal.
-fn number_form(word: &str) -> Option<String> {
+pub(crate) fn number_form(word: &str) -> Option<String> {
     let (sign, digits) = match word.strip_prefix(['-', '\u{2212}']) {
         Some(digits) => ("-", digits),
         None => ("", word.strip_prefix('+').unwrap_or(word)),

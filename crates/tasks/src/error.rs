@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use crate::{Kind, Split};
 
 /// What can go wrong with problems.
@@ -49,6 +51,19 @@ pub enum Error {
         split: Split,
         /// What was to be made of it.
         wanted: &'static str,
+    },
+    /// A file of a public set cannot be read, or a line of it is no record.
+    #[error(transparent)]
+    Record(#[from] record::Error),
+    /// A line of a public set cannot be used.
+    #[error("{}:{line}: {problem}; fetch the set again with `lyceum pull`", path.display())]
+    Public {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
     },
 }
 

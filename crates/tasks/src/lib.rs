@@ -3,7 +3,8 @@
 //! [`generate`] makes problems of seven kinds ([`Kind`]) and nine difficulties, small enough that a
 //! decoder of half a million parameters, reading characters, learns them: each step is one short
 //! line, the last line is `Answer: X`, and every character stands in [`ALPHABET`].
-//! [`Problem::verify`] marks any text that answers one.
+//! [`Problem::verify`] marks any text that answers one. [`public`] asks
+//! the questions of public sets in the same way, with answers that are written out and marked.
 //!
 //! Invariants: a problem's own solution verifies and no other answer does; which split a question
 //! belongs to is decided by a hash of its text alone ([`Split::of`]), so that splits never overlap,
@@ -23,6 +24,7 @@ mod kind;
 mod lookup;
 mod problem;
 mod programs;
+pub mod public;
 mod records;
 mod rules;
 mod split;
