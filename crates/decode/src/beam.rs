@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::check::{self, Checked};
+use crate::session::Session;
+use crate::{Fate, Result, Round, Search, weigh};
 
 /// Beam search over steps: each beam draws some steps, the most probable paths stay.
 ///
@@ -33,5 +35,62 @@ impl Beam {
         check::count("max_steps", self.max_steps, 1, 10_000)?;
         check::temperature("temperature", self.temperature)?;
         check::share("length_power", self.length_power)
+    }
+}
+
+/// Σ log p / tokens^α over a path.
+fn score(session: &Session<'_>, node: usize, length_power: f64) -> f64 {
+    let (sum, tokens) = session.path_logprob(node);
+    sum / (tokens.max(1) as f64).powf(length_power)
+}
+
+/// Keeps the most probable paths, step by step; paths that have ended compete with the others.
+pub(crate) async fn search(mut session: Session<'_>, settings: &Beam) -> Result<Search> {
+    session.need_logprobs()?;
+    let mut beams = vec![0];
+    for number in 1..=settings.max_steps {
+        let open: Vec<usize> = beams.iter().copied().filter(|id| !session.nodes[*id].finished).collect();
+        let n = if number == 1 { settings.branch * settings.width } else { settings.branch };
+        let Some(drawn) = session.roll_out(&open, n, settings.temperature).await? else { break };
+        let ended = beams.iter().copied().filter(|id| session.nodes[*id].finished).collect::<Vec<_>>();
+        let candidates: Vec<usize> = ended.into_iter().chain(session.different(&drawn)).collect();
+        let values: Vec<f64> = candidates.iter().map(|id| score(&session, *id, settings.length_power)).collect();
+        beams = session.keep_best(number, &candidates, &values, settings.width);
+        if beams.iter().all(|id| session.nodes[*id].finished) {
+            break;
+        }
+    }
+    let leaves = session.complete(&beams, settings.temperature).await?;
+    let leaves = session.whole(&leaves);
+    let values: Vec<f64> = leaves.iter().map(|id| score(&session, *id, settings.length_power)).collect();
+    let chosen = weigh::largest(&values).map_or(0, |i| leaves[i]);
+    session.last_round(&leaves, &values, chosen);
+    Ok(session.end(chosen, "the most probable path"))
+}
+
+impl Session<'_> {
+    /// A round that keeps the `width` largest values; they, best first.
+    pub fn keep_best(&mut self, number: usize, candidates: &[usize], values: &[f64], width: usize) -> Vec<usize> {
+        let order = weigh::ranked(values);
+        let kept: Vec<usize> = order.iter().take(width).map(|i| candidates[*i]).collect();
+        for (place, i) in order.iter().enumerate() {
+            let (id, of) = (candidates[*i], candidates.len());
+            let (fate, why) = match (place < width, self.nodes[id].finished) {
+                (true, true) => (Fate::Completed, format!("ended, at place {} of {of}", place + 1)),
+                (true, false) => (Fate::Kept, format!("kept, at place {} of {of}", place + 1)),
+                (false, _) => (Fate::WidthPruned, format!("at place {} of {of}, and {width} are kept", place + 1)),
+            };
+            self.change(id, |node| (node.value, node.fate, node.why) = (Some(values[*i]), fate, why));
+        }
+        self.round(Round {
+            round: number,
+            candidates: candidates.to_vec(),
+            survivors: candidates.to_vec(),
+            kept: kept.clone(),
+            values: values.to_vec(),
+            ..Round::default()
+        });
+        self.certain(&kept);
+        kept
     }
 }

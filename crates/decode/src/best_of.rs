@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::check::{self, Checked};
+use crate::session::Session;
+use crate::{Error, Result, Search, weigh};
 
 /// Many paths, drawn; the best one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -61,4 +63,55 @@ impl BestOf {
         let split = |by: By| rest.strip_suffix(by.ending()).map(|rest| (rest, by));
         split(By::Vote).or_else(|| split(By::Scorer)).unwrap_or((rest, By::Logprob))
     }
+}
+
+/// Draws paths, and takes the best.
+pub(crate) async fn search(mut session: Session<'_>, settings: &BestOf) -> Result<Search> {
+    let scorer = session.tools.scorer;
+    match settings.by {
+        By::Logprob => session.need_logprobs()?,
+        By::Scorer if scorer.is_none() => {
+            return Err(Error::Needs {
+                strategy: session.strategy.name(),
+                what: "a scorer, and none is given",
+                hint: "take best-of by log-probability or by vote",
+            });
+        }
+        By::Vote | By::Scorer => {}
+    }
+    let drawn = session.draw_paths(settings.n, settings.draw()).await?;
+    let leaves = session.whole(&drawn);
+    let (values, why) = match (settings.by, scorer) {
+        (By::Vote, _) => {
+            let shares = session.vote(&leaves);
+            (shares, "the most probable path with the answer that most give")
+        }
+        (By::Scorer, Some(scorer)) => {
+            let texts: Vec<String> = leaves.iter().map(|leaf| session.path_text(*leaf)).collect();
+            let scores = scorer.score(&session.request.prompt, &texts).await;
+            let scores = scores.map_err(|source| Error::Model { node: 0, operation: "score paths", source })?;
+            if scores.len() != leaves.len() {
+                let source = lm::Error::Engine(format!("{} scores for {} texts", scores.len(), leaves.len()));
+                return Err(Error::Model { node: 0, operation: "score paths", source });
+            }
+            (scores, "the scorer likes it best")
+        }
+        _ => {
+            // A path without a token of its own has no probability to be chosen by.
+            let mean = |leaf: &usize| session.nodes[*leaf].logprob.unwrap_or(f64::MIN);
+            (leaves.iter().map(mean).collect(), "the best mean log-probability")
+        }
+    };
+    for (leaf, value) in leaves.iter().zip(&values) {
+        if !value.is_finite() {
+            return Err(Error::NonFinite { node: *leaf, what: "the score" });
+        }
+        session.change(*leaf, |node| node.value = Some(*value));
+    }
+    let chosen = match settings.by {
+        By::Vote => session.winner(&leaves, &values),
+        _ => weigh::largest(&values).map_or(0, |i| leaves[i]),
+    };
+    session.last_round(&leaves, &values, chosen);
+    Ok(session.end(chosen, why))
 }

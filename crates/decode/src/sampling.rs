@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::check::{self, Checked};
+use crate::session::Session;
+use crate::{Result, Search, greedy};
 
 /// One path, drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -38,4 +40,9 @@ impl Sampling {
             ..lm::Sampling::default()
         }
     }
+}
+
+/// One path, drawn; its text is passed on as it comes.
+pub(crate) async fn search(session: Session<'_>, settings: &Sampling) -> Result<Search> {
+    greedy::single(session, settings.draw(), "drawn").await
 }

@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::check::{self, Checked};
+use crate::session::Session;
+use crate::{Result, Search};
 
 /// Many paths, drawn; the answer that most of them give (Wang et al. 2022).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -30,4 +32,19 @@ impl SelfConsistency {
     pub(crate) fn draw(&self) -> lm::Sampling {
         lm::Sampling { temperature: self.temperature, top_p: self.top_p, ..lm::Sampling::default() }
     }
+}
+
+/// Draws paths, and answers what most of them answer.
+pub(crate) async fn search(mut session: Session<'_>, settings: &SelfConsistency) -> Result<Search> {
+    let drawn = session.draw_paths(settings.n, settings.draw()).await?;
+    let leaves = session.whole(&drawn);
+    let shares = session.vote(&leaves);
+    let chosen = session.winner(&leaves, &shares);
+    let winning = session.nodes[chosen].answer.clone();
+    session.last_round(&leaves, &shares, chosen);
+    let why = match winning {
+        Some(answer) => format!("most paths answer {answer:?}; this one is the most probable of them"),
+        None => "no path answers anything; this one is the most probable".into(),
+    };
+    Ok(session.end(chosen, &why))
 }

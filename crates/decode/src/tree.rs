@@ -59,10 +59,10 @@ pub struct Node {
     /// What was seen when looking ahead from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foresight: Option<Foresight>,
-    /// F of this step less F of the step before.
+    /// A: F of this step less F of the step before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advantage: Option<f64>,
-    /// Share of the foresight paths that end up in the same cluster.
+    /// C: share of the foresight paths that end up in the same cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alignment: Option<f64>,
     /// The cluster, largest first, within the round.
@@ -167,6 +167,18 @@ pub struct Round {
     /// Sizes of the clusters, largest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clusters: Vec<usize>,
+    /// Of each survivor, in order: what its value was made of and its value, as on [`Node`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advantages: Vec<f64>,
+    /// Its alignment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alignments: Vec<f64>,
+    /// Its cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<usize>,
+    /// Its value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<f64>,
     /// Whether this round chose the answer among whole paths.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,
@@ -290,8 +302,9 @@ impl Search {
             if ![&round.candidates, &round.survivors, &round.refilled, &round.kept].into_iter().all(|ids| known(ids)) {
                 return bad(format!("round {} names a node that is not there", round.round));
             }
-            let numbers = [round.mean, round.deviation, round.threshold];
-            if numbers.into_iter().flatten().any(|number| !number.is_finite()) {
+            let single = [round.mean, round.deviation, round.threshold].into_iter().flatten();
+            let lists = [&round.advantages, &round.alignments, &round.values].into_iter().flatten().copied();
+            if single.chain(lists).any(|number| !number.is_finite()) {
                 return bad(format!("round {} holds a number that is not finite", round.round));
             }
         }

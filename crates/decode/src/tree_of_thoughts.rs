@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::check::{self, Checked};
+use crate::session::Session;
+use crate::{Result, Search, weigh};
 
 /// Breadth-first search over steps, valued by asking the model itself (Yao et al. 2023).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,4 +72,36 @@ impl TreeOfThoughts {
         check::temperature("temperature", self.temperature)?;
         self.judge.validate()
     }
+}
+
+/// Keeps the paths that the model itself thinks most of; paths that have ended compete with the
+/// others.
+pub(crate) async fn search(mut session: Session<'_>, settings: &TreeOfThoughts) -> Result<Search> {
+    let mut beams = vec![0];
+    for number in 1..=settings.max_steps {
+        let open: Vec<usize> = beams.iter().copied().filter(|id| !session.nodes[*id].finished).collect();
+        let n = if number == 1 { settings.branch * settings.width } else { settings.branch };
+        let Some(drawn) = session.roll_out(&open, n, settings.temperature).await? else { break };
+        let ended: Vec<usize> = beams.iter().copied().filter(|id| session.nodes[*id].finished).collect();
+        let candidates: Vec<usize> = ended.into_iter().chain(session.different(&drawn)).collect();
+        let Some(values) = session.judge(&candidates, &settings.judge).await? else {
+            session.leave(&drawn);
+            break;
+        };
+        beams = session.keep_best(number, &candidates, &values, settings.width);
+        if beams.iter().all(|id| session.nodes[*id].finished) {
+            break;
+        }
+    }
+    let leaves = session.complete(&beams, settings.temperature).await?;
+    let leaves = session.whole(&leaves);
+    // Where the budget does not pay for another question, the rank of the steps decides.
+    let judged = session.judge(&leaves, &settings.judge).await?;
+    let values = judged.unwrap_or_else(|| vec![0.0; leaves.len()]);
+    for (leaf, value) in leaves.iter().zip(&values) {
+        session.change(*leaf, |node| node.value = Some(*value));
+    }
+    let chosen = weigh::largest(&values).map_or(0, |i| leaves[i]);
+    session.last_round(&leaves, &values, chosen);
+    Ok(session.end(chosen, "the model thinks most of this path"))
 }

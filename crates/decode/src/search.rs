@@ -1,0 +1,35 @@
+use lm::SharedModel;
+
+use crate::session::Session;
+use crate::{
+    Event, Request, Result, Search, Strategy, Tools, beam, best_of, greedy, mcts, phi, predictive, sampling,
+    self_consistency, tree_of_thoughts,
+};
+
+/// Searches for an answer; `progress` sees every node, round, certain piece of text, and the cost.
+///
+/// # Errors
+/// A setting out of range, a model that lacks what the strategy needs, or a call that failed, with
+/// the node at which it did.
+pub async fn search(
+    model: &SharedModel,
+    strategy: &Strategy,
+    request: &Request,
+    tools: &Tools<'_>,
+    progress: &mut (dyn FnMut(Event) + Send),
+) -> Result<Search> {
+    strategy.validate()?;
+    request.validate()?;
+    let session = Session::new(model, strategy, request, tools, progress);
+    match strategy {
+        Strategy::Greedy => greedy::search(session).await,
+        Strategy::Sampling(settings) => sampling::search(session, settings).await,
+        Strategy::SelfConsistency(settings) => self_consistency::search(session, settings).await,
+        Strategy::BestOf(settings) => best_of::search(session, settings).await,
+        Strategy::Beam(settings) => beam::search(session, settings).await,
+        Strategy::TreeOfThoughts(settings) => tree_of_thoughts::search(session, settings).await,
+        Strategy::Predictive(settings) => predictive::search(session, settings).await,
+        Strategy::Mcts(settings) => mcts::search(session, settings).await,
+        Strategy::Phi(phi) => phi::search(session, phi).await,
+    }
+}
