@@ -19,26 +19,51 @@ pub(crate) struct Plan {
     pub progress: Vec<(usize, u64)>,
 }
 
-/// Collects the unfilled positions of all branches, each position once: those that need one row
-/// first (streams), then prompts in order of arrival, as far as `most` (rows, rows with logits)
-/// goes. A position may follow in the same step those that it reads, because each layer writes all
-/// keys and values before attention.
+/// Collects the unfilled positions of all branches, each position once, as far as `most` (rows, rows
+/// with logits) goes. A position may follow in the same step those that it reads, because each layer
+/// writes all keys and values before attention.
+///
+/// Nobody waits for ever. Branches that need one row (streams) come first, those that were served
+/// longest ago before others. While there are streams, prompts get half of the rows, so that a long
+/// prompt slows streams but never stops them. Of what prompts get, a quarter or more goes to the
+/// oldest, the rest to the shortest; a quarter of the logits is kept for them.
 pub(crate) fn plan(
     tree: &Tree,
     branches: &mut [Branch],
     loaded: &dyn Fn(&Branch) -> Option<Arc<Loaded>>,
     most: (usize, usize),
+    step: u64,
 ) -> Plan {
     let mut planner =
         Planner { tree, most, planned: HashMap::new(), at: HashMap::new(), wants: 0, plan: Plan::default() };
     planner.plan.progress = branches.iter().map(|branch| (branch.cursor, 0)).collect();
-    let is_stream = |branch: &Branch| branch.len - branch.cursor <= 1;
-    for streams in [true, false] {
-        for (i, branch) in branches.iter_mut().enumerate() {
-            if is_stream(branch) == streams && planner.plan.batch.rows.len() < most.0 {
-                planner.add(i, branch, loaded);
-            }
+    let (mut streams, mut prompts): (Vec<usize>, Vec<usize>) =
+        (0..branches.len()).partition(|i| branches[*i].len - branches[*i].cursor <= 1);
+    if !prompts.is_empty() {
+        planner.most.1 -= most.1 / 4;
+    }
+    streams.sort_by_key(|i| branches[*i].served);
+    for i in streams {
+        planner.add(i, &mut branches[i], loaded);
+    }
+    let rows = planner.plan.batch.rows.len();
+    let budget = if rows == 0 { most.0 } else { (most.0 / 2).max(1).min(most.0 - rows) };
+    let needs = |i: usize| {
+        let branch: &Branch = &branches[i];
+        tree.unfilled(branch.end).max(branch.len - branch.wanted.max(branch.cursor).min(branch.len))
+    };
+    if let Some((oldest, others)) = prompts.split_first_mut() {
+        others.sort_by_cached_key(|i| needs(*i));
+        let asked: usize = others.iter().map(|i| needs(*i)).sum();
+        planner.most = (rows + (budget / 4).max(budget.saturating_sub(asked)), most.1);
+        planner.add(*oldest, &mut branches[*oldest], loaded);
+        planner.most.0 = rows + budget;
+        for i in others {
+            planner.add(*i, &mut branches[*i], loaded);
         }
+    }
+    for (_, branch, _) in &planner.plan.readings {
+        branches[*branch].served = step;
     }
     planner.end()
 }
@@ -57,6 +82,9 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn add(&mut self, index: usize, branch: &mut Branch, loaded: &dyn Fn(&Branch) -> Option<Arc<Loaded>>) {
+        if self.plan.batch.rows.len() >= self.most.0 {
+            return;
+        }
         if branch.version != Some(self.tree.version) {
             (branch.nodes, branch.segments) = self.tree.path(branch.end);
             branch.version = Some(self.tree.version);

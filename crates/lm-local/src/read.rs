@@ -83,6 +83,7 @@ impl Scheduler {
                                 len: branch.len,
                                 cursor: branch.len,
                                 wanted: branch.len,
+                                served: 0,
                                 promised: 0,
                                 version: None,
                                 nodes: Vec::new(),

@@ -169,6 +169,8 @@ pub(crate) struct Branch {
     pub cursor: usize,
     /// First position whose logits are wanted; all after it are, too.
     pub wanted: usize,
+    /// The step that last looked at its logits.
+    pub served: u64,
     /// Promised pages not yet taken.
     pub promised: usize,
     /// The tree's version at which nodes and segments were looked up.

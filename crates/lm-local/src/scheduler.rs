@@ -184,6 +184,7 @@ impl Scheduler {
                 len,
                 cursor: 0,
                 wanted: job.wanted().start,
+                served: 0,
                 promised,
                 version: None,
                 nodes: Vec::new(),
@@ -197,7 +198,8 @@ impl Scheduler {
     fn step(&mut self) {
         let live = &self.live;
         let loaded = |branch: &Branch| live[&branch.request].job.loaded.clone();
-        let plan = plan(&self.tree, &mut self.branches, &loaded, self.decoder.most());
+        let step = self.counters.steps.load(Ordering::Relaxed);
+        let plan = plan(&self.tree, &mut self.branches, &loaded, self.decoder.most(), step);
         assert!(!plan.batch.rows.is_empty() || !plan.readings.is_empty(), "a live branch always has a next row");
         self.decoder.step(&plan.batch);
         self.counters.steps.fetch_add(1, Ordering::Relaxed);

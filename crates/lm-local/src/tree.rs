@@ -308,6 +308,19 @@ impl Tree {
         (node.start, &node.tokens, node.filled, node.page)
     }
 
+    /// Positions on the way to `end` whose keys and values are missing.
+    pub fn unfilled(&self, end: NodeId) -> usize {
+        let mut missing = 0;
+        let mut at = Some(end);
+        while let Some(id) = at {
+            let node = self.node(id);
+            missing += node.tokens.len() - node.filled;
+            // Above a node with a filled position all is full; a root has no positions.
+            at = node.parent.filter(|_| node.filled == 0);
+        }
+        missing
+    }
+
     /// Says that keys and values of a node's next `count` positions have been written.
     pub fn fill(&mut self, id: NodeId, count: usize) {
         let node = self.node_mut(id);

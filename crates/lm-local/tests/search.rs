@@ -172,3 +172,61 @@ async fn alternatives_are_the_most_probable_tokens_of_the_raw_logits() {
     let score = Score { prompt: Prompt::Raw("x".into()), continuation, adapter: None, top_logprobs: 21 };
     assert!(matches!(model.score(score).await, Err(Error::Request { field: "top_logprobs", .. })));
 }
+
+#[tokio::test]
+async fn a_long_prompt_keeps_nobody_waiting_and_many_streams_take_turns() {
+    let model = load(Architecture { context: 4096, ..Architecture::tiny() }, Config { batch_rows: 32, ..small() });
+    let order = std::sync::Mutex::new(Vec::new());
+    let run = |name: &'static str, request: Generate| {
+        let (model, order) = (&model, &order);
+        async move {
+            let mut first = true;
+            let mut sink = |_| {
+                if std::mem::take(&mut first) {
+                    order.lock().expect("no panic").push(name);
+                }
+            };
+            model.stream(request, &mut sink).await.expect("generates");
+            order.lock().expect("no panic").push(name);
+        }
+    };
+    // The stream needs 60 steps, the long prompt at least 2500 / 32 of its own.
+    tokio::join!(
+        run("stream", ask("the sea".into(), 11, 60)),
+        run("long", ask(words(1, 900), 2, 4)),
+        run("short", ask(words(2, 10), 3, 4)),
+    );
+    let order = order.into_inner().expect("no panic");
+    let place = |name| order.iter().rposition(|other| *other == name).expect("it ran");
+    assert!(place("short") < place("stream") && place("stream") < place("long"), "{order:?}");
+
+    // Forty streams, and 32 rows a step of which 24 or 32 have logits: all go on at one pace.
+    let begin = model.statistics().steps;
+    let answers = join_all((0..40).map(|seed| model.generate(ask(format!("stone {seed}"), seed, 50)))).await;
+    let drawn: u64 = answers.into_iter().map(|answer| answer.expect("generates").usage.decode).sum();
+    let steps = model.statistics().steps - begin;
+    assert!(steps < drawn / 20 + 60, "{steps} steps for {drawn} tokens");
+    let score =
+        Score { prompt: Prompt::Raw("the".into()), continuation: words(4, 40).into(), adapter: None, top_logprobs: 0 };
+    let streams = join_all((50..90).map(|seed| model.generate(ask(format!("stone {seed}"), seed, 200))));
+    let (scored, _) = tokio::join!(async { model.score(score).await.map(|_| model.statistics().requests) }, streams);
+    assert!(scored.expect("scores") > 20, "a text is scored while streams take all they can");
+}
+
+fn small() -> Config {
+    Config { memory_mb: 8, ..Config::default() }
+}
+
+#[tokio::test]
+async fn continuations_hold_a_prefix_once() {
+    let model = load(Architecture { context: 4096, ..Architecture::tiny() }, Config::default());
+    let prompt = Prompt::Tokens(model.tokenizer().raw(&words(1, 2500))[..2000].to_vec());
+    let request = Generate { max_tokens: 16, ..after(&prompt, &[], "", 16) };
+    model.generate(request.clone()).await.expect("generates");
+    let one = model.statistics().pages_used;
+    assert_eq!(one, 2000usize.div_ceil(16) + 1);
+    let sampling = Sampling { temperature: 1.0, ..Sampling::default() };
+    model.generate(Generate { n: 64, sampling, ..request }).await.expect("generates");
+    let all = model.statistics().pages_used;
+    assert!(all <= one + 64, "{all} pages, {one} of them for one continuation");
+}
