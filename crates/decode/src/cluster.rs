@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+/// Beginnings of k-means.
+const TRIES: usize = 10;
+
 /// Texts in clusters, largest cluster first; among equals the one whose first text comes first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Clusters {
@@ -50,7 +53,11 @@ pub(crate) fn cluster(texts: &[&str], vectors: &[Vec<f64>], k: usize, rng: &mut 
         let place: BTreeMap<&str, usize> = different.into_iter().enumerate().map(|(i, text)| (text, i)).collect();
         return Clusters::new(&texts.iter().map(|text| place[text]).collect::<Vec<_>>());
     }
-    Clusters::new(&k_means(vectors, k, rng))
+    // Lloyd's algorithm ends where it began badly: the tightest of several beginnings, the first
+    // among equals.
+    let tries: Vec<(f64, Vec<usize>)> = (0..TRIES).map(|_| k_means(vectors, k, rng)).collect();
+    let tight: Vec<f64> = tries.iter().map(|(spread, _)| -spread).collect();
+    Clusters::new(&tries[crate::weigh::largest(&tight).unwrap_or(0)].1)
 }
 
 /// TF-IDF vectors of norm 1: a word's count in the text times ln((1 + n) / (1 + texts with it)) + 1.
@@ -113,8 +120,8 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Lloyd's algorithm from centres that k-means++ draws. Equal distances go to the lower centre, so
-/// equal vectors are never apart.
-fn k_means(vectors: &[Vec<f64>], k: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+/// equal vectors are never apart. The sum of squared distances, and the labels.
+fn k_means(vectors: &[Vec<f64>], k: usize, rng: &mut ChaCha8Rng) -> (f64, Vec<usize>) {
     let mut centres = vec![vectors[rng.random_range(0..vectors.len())].clone()];
     while centres.len() < k {
         let far = |v: &Vec<f64>| centres.iter().map(|c| distance(v, c)).fold(f64::INFINITY, f64::min);
@@ -147,7 +154,7 @@ fn k_means(vectors: &[Vec<f64>], k: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
             }
         }
     }
-    labels
+    (vectors.iter().zip(&labels).map(|(v, label)| distance(v, &centres[*label])).sum(), labels)
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ pub(crate) async fn search(mut session: Session<'_>, phi: &Phi) -> Result<Search
             session.leave(&survivors);
             break;
         }
-        let weighed = weigh_up(&session, phi, &survivors, phi.clusters, &format!("cluster{t}")).await?;
+        let weighed = weigh_up(&mut session, phi, &survivors, phi.clusters, &format!("cluster{t}")).await?;
         for (i, id) in survivors.iter().enumerate() {
             session.change(*id, |node| {
                 node.advantage = Some(weighed.advantages[i]);
@@ -256,7 +256,7 @@ fn prune(session: &mut Session<'_>, phi: &Phi, t: usize, candidates: &[usize], p
 
 /// A = F − F of the step before (F₀ = 0), C = share of the texts in the same cluster,
 /// p = ½ softmax(A/τ₁) + ½ softmax(C/τ₂); p = softmax(A/τ₁) without clusters.
-async fn weigh_up(session: &Session<'_>, phi: &Phi, nodes: &[usize], k: usize, purpose: &str) -> Result<Weighed> {
+async fn weigh_up(session: &mut Session<'_>, phi: &Phi, nodes: &[usize], k: usize, purpose: &str) -> Result<Weighed> {
     let advantages: Vec<f64> = session
         .outlooks(nodes)
         .into_iter()
@@ -278,7 +278,7 @@ pub(crate) fn before(nodes: &[Node], id: usize) -> f64 {
 }
 
 async fn find_clusters(
-    session: &Session<'_>,
+    session: &mut Session<'_>,
     phi: &Phi,
     nodes: &[usize],
     k: usize,
@@ -308,7 +308,7 @@ async fn choose(mut session: Session<'_>, phi: &Phi, leaves: &[usize]) -> Result
         Pick::Value => phi.clusters,
         Pick::Cluster => phi.pick_clusters,
     };
-    let mut weighed = weigh_up(&session, phi, leaves, k, "cluster").await?;
+    let mut weighed = weigh_up(&mut session, phi, leaves, k, "cluster").await?;
     if phi.pick == Pick::Cluster {
         // All paths are one cluster where nothing is clustered.
         let inside = |i: usize| weighed.clusters.as_ref().is_none_or(|clusters| clusters.labels[i] == 0);

@@ -2,7 +2,7 @@ use lm::SharedModel;
 
 use crate::session::Session;
 use crate::{
-    Event, Request, Result, Search, Strategy, Tools, beam, best_of, greedy, mcts, phi, predictive, sampling,
+    Error, Event, Request, Result, Search, Strategy, Tools, beam, best_of, greedy, mcts, phi, predictive, sampling,
     self_consistency, tree_of_thoughts,
 };
 
@@ -20,6 +20,15 @@ pub async fn search(
 ) -> Result<Search> {
     strategy.validate()?;
     request.validate()?;
+    let endless = match strategy {
+        Strategy::SelfConsistency(settings) => settings.n == 0,
+        Strategy::BestOf(settings) => settings.n == 0,
+        _ => false,
+    };
+    if endless && request.budget.is_none() {
+        let problem = "must be given where a strategy draws as many paths as it pays for".into();
+        return Err(Error::Request { field: "budget", problem });
+    }
     let session = Session::new(model, strategy, request, tools, progress);
     match strategy {
         Strategy::Greedy => greedy::search(session).await,

@@ -252,7 +252,11 @@ impl<'a> Session<'a> {
             };
             let reserved: u64 = shape.iter().map(|(n, limit)| *n as u64 * (*limit).min(cap) as u64).sum();
             self.ledger.reserve(reserved);
-            let generations = self.send(operation, calls, &jobs, cap).await?;
+            let requests = jobs.iter().map(|job| {
+                let call = &calls[job.call];
+                (call.node, self.generate(call, job, cap))
+            });
+            let generations = send(self.model, operation, requests.collect()).await?;
             let used: u64 = generations.iter().map(|g| g.usage.decode).sum();
             self.ledger.give_back(reserved, used);
             for (job, generation) in jobs.iter().zip(generations) {
@@ -312,28 +316,6 @@ impl<'a> Session<'a> {
             }
         }
         jobs
-    }
-
-    async fn send(&self, operation: &'static str, calls: &[Call], jobs: &[Job], cap: usize) -> Result<Vec<Generation>> {
-        let model = self.model;
-        try_join_all(jobs.iter().map(|job| {
-            let call = &calls[job.call];
-            let request = self.generate(call, job, cap);
-            let (node, n) = (call.node, job.n);
-            async move {
-                let generation = model.generate(request).await;
-                let generation = generation.map_err(|source| Error::Model { node, operation, source })?;
-                match generation.completions.len() == n {
-                    true => Ok(generation),
-                    false => {
-                        let problem =
-                            format!("{} completions came where {n} were asked for", generation.completions.len());
-                        Err(Error::Model { node, operation, source: lm::Error::Engine(problem) })
-                    }
-                }
-            }
-        }))
-        .await
     }
 
     fn generate(&self, call: &Call, job: &Job, cap: usize) -> Generate {
@@ -451,15 +433,13 @@ impl<'a> Session<'a> {
             return Ok(None);
         }
         self.ledger.reserve(most);
-        let model = self.model;
         let counts: Vec<u64> = asks.iter().map(|(_, ask)| ask.n as u64).collect();
-        let answers = try_join_all(asks.into_iter().map(|(node, mut ask)| {
-            let place = format!("{}/{operation}", self.places[node]);
-            ask.seed = self.seed(&place);
+        let asks = asks.into_iter().map(|(node, mut ask)| {
+            ask.seed = self.seed(&format!("{}/{operation}", self.places[node]));
             ask.adapter.clone_from(&self.request.adapter);
-            async move { model.generate(ask).await.map_err(|source| Error::Model { node, operation, source }) }
-        }))
-        .await?;
+            (node, ask)
+        });
+        let answers = send(self.model, operation, asks.collect()).await?;
         self.ledger.give_back(most, answers.iter().map(|a| a.usage.decode).sum());
         for (answer, n) in answers.iter().zip(counts) {
             self.book(n, answer.usage);
@@ -586,6 +566,24 @@ impl<'a> Session<'a> {
             stopped: self.stopped,
         }
     }
+}
+
+/// Sends requests, all at once; if one fails the others are dropped.
+async fn send(
+    model: &SharedModel,
+    operation: &'static str,
+    requests: Vec<(usize, Generate)>,
+) -> Result<Vec<Generation>> {
+    try_join_all(requests.into_iter().map(|(node, request)| async move {
+        let n = request.n;
+        let failed = |source| Error::Model { node, operation, source };
+        let generation = model.generate(request).await.map_err(failed)?;
+        match generation.completions.len() {
+            found if found == n => Ok(generation),
+            found => Err(failed(lm::Error::Engine(format!("{found} completions came where {n} were asked for")))),
+        }
+    }))
+    .await
 }
 
 /// A piece as the model gave it, for [`Span::push`].

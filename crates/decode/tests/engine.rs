@@ -1,0 +1,39 @@
+//! The same tree from the engine, however it batches.
+
+use std::sync::Arc;
+
+use decode::{Boundary, Request, Search, Strategy, Tools, search};
+use lm::{Prompt, SharedModel};
+use lm_local::{Config, LocalModel};
+use weights::{Architecture, Checkpoint};
+
+fn load(threads: usize, batch_rows: usize) -> SharedModel {
+    let checkpoint = Checkpoint::random(Architecture::tiny(), 7).expect("a random model");
+    let config = Config { threads, batch_rows, memory_mb: 8, ..Config::default() };
+    Arc::new(LocalModel::load(&checkpoint, config).expect("loads"))
+}
+
+async fn find(model: &SharedModel, strategy: &Strategy) -> Search {
+    let request = Request {
+        boundary: Boundary::Tokens(3),
+        budget: Some(600),
+        ..Request::new(Prompt::Raw("the sea an".into()), 14, 5)
+    };
+    search(model, strategy, &request, &Tools::default(), &mut |_| {}).await.expect("searches")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_tree_for_any_threads_and_batch() {
+    let plain = load(1, 256);
+    let others = [load(2, 256), load(2, 7), load(1, 1)];
+    for name in ["greedy", "self-consistency-8", "best-of", "beam-4", "tree-of-thoughts", "predictive", "mcts", "phi"] {
+        let strategy = Strategy::parse(name).expect("a strategy");
+        let expected = find(&plain, &strategy).await;
+        expected.recheck().expect("its numbers follow");
+        assert!(expected.cost.decode <= 600);
+        assert!(find(&plain, &strategy).await.same_tree(&expected), "{name}: again, over remembered prefixes");
+        for other in &others {
+            assert!(find(other, &strategy).await.same_tree(&expected), "{name}");
+        }
+    }
+}
