@@ -34,7 +34,8 @@ fn list(shared: &Shared) -> Vec<Value> {
     let entries = &shared.models.entries;
     let mut list: Vec<_> = entries.iter().map(|entry| object(shared, entry, &entry.id)).collect();
     for entry in entries {
-        list.extend(search::list().iter().map(|(name, _)| object(shared, entry, &format!("{}:{name}", entry.id))));
+        let named = |(name, ..): &(String, _, _)| object(shared, entry, &format!("{}:{name}", entry.id));
+        list.extend(search::list(shared).iter().map(named));
     }
     if let Some(embedder) = &shared.models.embedder {
         list.push(json!({
@@ -60,12 +61,9 @@ fn object(shared: &Shared, entry: &Entry, id: &str) -> Value {
     })
 }
 
-pub(crate) async fn strategies() -> Json<Value> {
-    let strategy = |(name, what): (String, String)| {
-        let settings = search::settings(&name);
-        json!({ "name": name, "what": what, "settings": settings })
-    };
-    Json(Value::Array(search::list().into_iter().map(strategy).collect()))
+pub(crate) async fn strategies(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    let strategy = |(name, what, settings)| json!({ "name": name, "what": what, "settings": settings });
+    Json(search::list(&shared).into_iter().map(strategy).collect())
 }
 
 /// Whether new requests are taken.

@@ -1,0 +1,11 @@
+//! The server as its clients meet it: over a socket on the loopback, in front of small random models.
+
+mod bad;
+mod chat;
+mod completions;
+mod house;
+mod limits;
+mod load;
+mod proxy;
+mod routes;
+mod stop;
