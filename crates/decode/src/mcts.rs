@@ -125,16 +125,16 @@ pub(crate) async fn search(mut session: Session<'_>, settings: &Mcts) -> Result<
             ..Round::default()
         });
     }
-    let Some(best) = best else {
-        let leaves = session.complete(&[0], settings.simulation_temperature).await?;
-        return Ok(session.end(leaves[0], "the budget paid for this path alone"));
-    };
     for id in 1..session.nodes.len() {
         if session.nodes[id].fate == Fate::Open {
             let why = "opened, and never gone through";
             session.fate(id, Fate::NotSampled, why);
         }
     }
+    let Some(best) = best else {
+        let leaves = session.complete(&[0], settings.simulation_temperature).await?;
+        return Ok(session.end(leaves[0], "the budget paid for this path alone"));
+    };
     let node = best.node;
     let leaf = if session.nodes[node].finished { Some(node) } else { session.adopt(node) };
     // A look that the budget cut is all there is of its path.

@@ -13,6 +13,9 @@ use crate::stops::Stops;
 use crate::tree::{self, SCHEMA};
 use crate::{Boundary, Cost, Error, Event, Fate, Node, Request, Result, Round, Search, Stopped, Strategy, Tools};
 
+/// Completions of one request at most.
+const TOGETHER: usize = 16;
+
 /// A continuation that is asked for.
 pub(crate) struct Call {
     /// The node whose path is continued.
@@ -292,9 +295,11 @@ impl<'a> Session<'a> {
                 seed: format!("{}/{}{ending}", self.places[call.node], call.purpose),
                 again: false,
             };
-            match self.able.n || call.n == 1 {
-                true => jobs.push(job(0, call.n, String::new())),
-                false => jobs.extend((0..call.n).map(|i| job(i, 1, format!("/{i}")))),
+            // One request holds its memory as a whole, and many small ones can wait for each other.
+            let size = if self.able.n { TOGETHER } else { 1 };
+            for first in (0..call.n).step_by(size) {
+                let ending = if first == 0 { String::new() } else { format!("/{first}") };
+                jobs.push(job(first, size.min(call.n - first), ending));
             }
         }
         jobs

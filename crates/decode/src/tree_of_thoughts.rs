@@ -97,10 +97,15 @@ pub(crate) async fn search(mut session: Session<'_>, settings: &TreeOfThoughts) 
     let leaves = session.whole(&leaves);
     // Where the budget does not pay for another question, the rank of the steps decides.
     let judged = session.judge(&leaves, &settings.judge).await?;
-    let values = judged.unwrap_or_else(|| vec![0.0; leaves.len()]);
-    for (leaf, value) in leaves.iter().zip(&values) {
-        session.change(*leaf, |node| node.value = Some(*value));
-    }
+    let values = match judged {
+        Some(values) => {
+            for (leaf, value) in leaves.iter().zip(&values) {
+                session.change(*leaf, |node| node.value = Some(*value));
+            }
+            values
+        }
+        None => (0..leaves.len()).map(|rank| -(rank as f64)).collect(),
+    };
     let chosen = weigh::largest(&values).map_or(0, |i| leaves[i]);
     session.last_round(&leaves, &values, chosen);
     Ok(session.end(chosen, "the model thinks most of this path"))

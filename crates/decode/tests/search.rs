@@ -133,6 +133,7 @@ async fn the_budget_is_never_exceeded_and_its_end_gives_the_best_so_far() {
                 assert!(found.cost.decode <= budget, "{name} spent {} of {budget}", found.cost.decode);
                 found.recheck().unwrap_or_else(|e| panic!("{name}, budget {budget}, seed {seed}: {e}"));
                 assert_eq!(whole_text(&events), found.answer, "{name}");
+                assert!(found.nodes.iter().all(|node| node.fate != Fate::Open), "{name}, budget {budget}");
                 if found.stopped == Stopped::Done {
                     assert!(found.nodes[found.chosen].finished, "{name}, budget {budget}");
                 }
