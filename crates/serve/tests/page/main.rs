@@ -5,6 +5,7 @@
 
 mod browser;
 mod fake;
+mod ours;
 mod tree;
 
 use std::fs;
