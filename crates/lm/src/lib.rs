@@ -30,6 +30,12 @@ pub trait LanguageModel: Send + Sync {
     /// What this model can do. Asking for more is [`Error::Unsupported`], never a silent guess.
     fn capabilities(&self) -> Capabilities;
 
+    /// As [`LanguageModel::capabilities`], but finds out first what is not known yet: a remote model is
+    /// asked, once.
+    async fn discover(&self) -> Result<Capabilities> {
+        Ok(self.capabilities())
+    }
+
     /// Generates `request.n` completions, and calls `sink` with each piece of text as it comes.
     async fn stream(&self, request: Generate, sink: &mut (dyn FnMut(Delta) + Send)) -> Result<Generation>;
 

@@ -32,7 +32,7 @@ pub(crate) struct Ask {
 
 impl Ask {
     /// Reads the common fields; how log-probabilities are asked for differs, and so is read before.
-    pub fn read(fields: &Fields, shared: &Shared, logprobs: Option<usize>) -> Answered<Self> {
+    pub async fn read(fields: &Fields, shared: &Shared, logprobs: Option<usize>) -> Answered<Self> {
         refuse_what_is_not_there(fields)?;
         let config = &shared.config;
         let name = fields.text("model")?;
@@ -67,12 +67,14 @@ impl Ask {
             format: format(fields)?,
             ..Generate::greedy(Prompt::Raw(String::new()), given.unwrap_or(config.default_tokens))
         };
-        let able = entry.model.capabilities();
+        let plan = Plan::read(fields, named, &request)?;
+        // What a remote model can do is found out only where it matters.
+        let asked = plan.is_some() || request.format.is_some();
+        let able = if asked { entry.model.discover().await? } else { entry.model.capabilities() };
         if request.format.is_some() && !able.formats {
             let name = if fields.get("regex").is_some() { "regex" } else { "response_format" };
             return Err(Refusal::unsupported(name, format!("model {} cannot keep to a format", entry.id)));
         }
-        let plan = Plan::read(fields, named, &request)?;
         Ok(Self {
             name: name.unwrap_or(&entry.id).to_owned(),
             entry: entry.clone(),

@@ -15,7 +15,7 @@ use crate::{Shared, logprobs, search};
 
 pub(crate) async fn chat(State(shared): State<Arc<Shared>>, request: Request) -> Answered<Response> {
     let fields = Fields::read(request, &shared.config).await?;
-    let mut ask = Ask::read(&fields, &shared, chat_logprobs(&fields)?)?;
+    let mut ask = Ask::read(&fields, &shared, chat_logprobs(&fields)?).await?;
     let (messages, begun) = messages(&fields)?;
     ask.request.prompt = Prompt::Messages(messages);
     ask.request.begun = begun;

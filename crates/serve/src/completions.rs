@@ -20,7 +20,7 @@ const TOKENS: usize = 16;
 
 pub(crate) async fn completions(State(shared): State<Arc<Shared>>, request: Request) -> Answered<Response> {
     let fields = Fields::read(request, &shared.config).await?;
-    let mut ask = Ask::read(&fields, &shared, plain_logprobs(&fields)?)?;
+    let mut ask = Ask::read(&fields, &shared, plain_logprobs(&fields)?).await?;
     let prompts = prompts(&fields, shared.config.prompts)?;
     if !ask.tokens_given {
         ask.request.max_tokens = TOKENS;

@@ -152,7 +152,7 @@ const JSON: &str = "Content-Type: application/json";
 #[tokio::test]
 async fn slow_senders_cut_connections_and_bad_bytes() {
     let models = Models { entries: vec![entry("tiny", tiny())], embedder: None };
-    let house = House::open(models, impatient()).await;
+    let house = House::open(models, impatient()).await.without_pool();
     let wait = Duration::from_secs(5);
     let code = |body: &str| serde_json::from_str::<Value>(body).expect("JSON")["error"]["code"].clone();
     let (status, body) = raw(&house, b"POST /v1/completions HTTP/1.1\r\nHost: loc", wait).await;
@@ -198,7 +198,7 @@ async fn slow_senders_cut_connections_and_bad_bytes() {
 async fn a_thousand_bad_requests() {
     let model = tiny();
     let models = Models { entries: vec![entry("tiny", model.clone())], embedder: None };
-    let house = House::open(models, impatient()).await;
+    let house = House::open(models, impatient()).await.without_pool();
     let wrong = wrong();
     let wait = Duration::from_secs(5);
     let one = async |number: u64| {

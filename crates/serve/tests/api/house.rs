@@ -26,7 +26,8 @@ pub struct House {
 pub fn tiny() -> LocalModel {
     let architecture = Architecture { context: 8192, ..Architecture::tiny() };
     let checkpoint = Checkpoint::random(architecture, 7).expect("a random model");
-    LocalModel::load(&checkpoint, lm_local::Config { memory_mb: 64, ..lm_local::Config::default() }).expect("loads")
+    LocalModel::load(&checkpoint, lm_local::Config { memory_mb: 64, threads: 1, ..lm_local::Config::default() })
+        .expect("loads")
 }
 
 pub fn entry(id: &str, model: impl LanguageModel + 'static) -> Entry {
@@ -44,6 +45,12 @@ impl House {
         }));
         let client = Client::builder().no_proxy().build().expect("a client");
         Self { address, client, stop: Some(stop), task }
+    }
+
+    /// Makes clients open a connection for every request.
+    pub fn without_pool(mut self) -> Self {
+        self.client = Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client");
+        self
     }
 
     /// Serves one model, called `tiny`, with the usual settings.

@@ -8,4 +8,5 @@ mod limits;
 mod load;
 mod proxy;
 mod routes;
+mod search;
 mod stop;

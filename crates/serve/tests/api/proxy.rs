@@ -25,7 +25,13 @@ async fn a_remote_server_is_served_alike() {
     let far = front.ask("/v1/completions", body).await;
     assert_eq!(far["choices"][0]["text"], near["choices"][0]["text"]);
     assert_eq!(far["choices"][0]["logprobs"]["token_logprobs"], near["choices"][0]["logprobs"]["token_logprobs"]);
-    let (status, answer) = front.post("/v1/completions", json!({ "prompt": [1, 2] })).await;
+    let format = json!({
+        "messages": [{ "role": "user", "content": "a" }], "response_format": { "type": "json_object" }, "max_tokens": 40,
+    });
+    let answer = front.ask("/v1/chat/completions", format).await;
+    let text = answer["choices"][0]["message"]["content"].as_str().expect("text");
+    assert!(text.trim_start().starts_with('{'), "{text}");
+    let (status, answer) = front.post("/tokenize", json!({ "prompt": "a" })).await;
     assert_eq!((status.as_u16(), &answer["error"]["code"]), (400, &json!("unsupported")));
     drop(behind);
 }
