@@ -17,6 +17,9 @@ pub(crate) struct RequestCache {
 struct Entry {
     path: String,
     request: serde_json::Value,
+    /// Where the answer was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
     reply: Reply,
 }
 
@@ -30,7 +33,8 @@ impl RequestCache {
     pub(crate) fn key(body: &Body) -> String {
         let body = Body { stream: None, stream_options: None, ..body.clone() };
         let bytes = serde_json::to_vec(&body).expect("a body of strings and finite numbers is JSON");
-        record::shard::sha256(&[body.path().as_bytes(), b"\n", &bytes].concat())
+        let until = body.until.as_ref().map(|until| format!("\n{until}")).unwrap_or_default();
+        record::shard::sha256(&[body.path().as_bytes(), b"\n", &bytes, until.as_bytes()].concat())
     }
 
     /// The answer, if there is one. A file that cannot be read is as good as none: it is written anew.
@@ -57,7 +61,7 @@ impl RequestCache {
         }
         let request = serde_json::to_value(Body { stream: None, stream_options: None, ..body.clone() });
         let request = request.map_err(|source| record::Error::Encode { record: "request", source })?;
-        let entry = Entry { path: body.path().into(), request, reply };
+        let entry = Entry { path: body.path().into(), request, until: body.until.clone(), reply };
         record::shard::write_json(&path, &entry)?;
         Ok(entry.reply)
     }
@@ -71,15 +75,16 @@ impl RequestCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Text;
 
     fn body(prompt: &str) -> Body {
-        Body { model: "m".into(), prompt: Some(prompt.into()), max_tokens: 4, ..Body::default() }
+        Body { model: "m".into(), prompt: Some(Text::Plain(prompt.into())), max_tokens: 4, ..Body::default() }
     }
 
     fn reply(text: &str) -> Reply {
         let mut reply = Reply::default();
         let json = format!(r#"{{"choices":[{{"text":"{text}","finish_reason":"stop"}}]}}"#);
-        reply.add(json.as_bytes(), &mut |_| {}).expect("reply");
+        reply.add(json.as_bytes(), None, &mut |_| {}).expect("reply");
         reply
     }
 
@@ -103,6 +108,7 @@ mod tests {
         assert_eq!(base, RequestCache::key(&body("p").streamed()));
         assert_ne!(base, RequestCache::key(&body("q")));
         assert_ne!(base, RequestCache::key(&Body { seed: Some(1), ..body("p") }));
+        assert_ne!(base, RequestCache::key(&Body { until: Some("n".into()), ..body("p") }));
         assert_ne!(base, RequestCache::key(&Body { model: "n".into(), ..body("p") }));
     }
 }

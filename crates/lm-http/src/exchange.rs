@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use lm::{Delta, Error, Result, Usage};
+use regex::Regex;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};
 use tokio::sync::Semaphore;
@@ -40,6 +41,7 @@ enum Failure {
 /// What an attempt gathers.
 struct Receive<'a> {
     reply: Reply,
+    until: Option<Regex>,
     raw: Vec<u8>,
     sink: &'a mut (dyn FnMut(Delta) + Send),
     told: bool,
@@ -83,13 +85,15 @@ impl Exchange {
             }
             return Ok(reply);
         }
+        let until = body.until.as_deref().map(Regex::new).transpose();
+        let until = until.map_err(|e| Error::Engine(format!("a pattern that was checked is none: {e}")))?;
         let bytes = serde_json::to_vec(body).map_err(|e| Error::Engine(format!("cannot encode a request: {e}")))?;
         let most = Usage {
             prefill: body.prompt_bytes().div_ceil(3) as u64,
             cached: 0,
             decode: (body.max_tokens * body.n.unwrap_or(1)) as u64,
         };
-        let mut receive = Receive { reply: Reply::default(), raw: Vec::new(), sink, told: false };
+        let mut receive = Receive { reply: Reply::default(), until, raw: Vec::new(), sink, told: false };
         self.attempts(body.path(), Some((body, &bytes)), most, seed, &key, &mut receive).await?;
         let kept = self.cache.put(&key, body, receive.reply);
         kept.map_err(|e| Error::Engine(format!("cannot keep an answer: {e}")))
@@ -98,7 +102,8 @@ impl Exchange {
     /// What the server says on a path without a body.
     pub(crate) async fn get(&self, path: &str) -> Result<Vec<u8>> {
         let mut nobody = |_: Delta| {};
-        let mut receive = Receive { reply: Reply::default(), raw: Vec::new(), sink: &mut nobody, told: false };
+        let mut receive =
+            Receive { reply: Reply::default(), until: None, raw: Vec::new(), sink: &mut nobody, told: false };
         self.attempts(path, None, Usage::default(), 0, path, &mut receive).await?;
         Ok(receive.raw)
     }
@@ -187,7 +192,8 @@ impl Exchange {
             return Err(garbage(format!("its content type is {kind:?}")));
         }
         let events = kind.as_deref() == Some("text/event-stream");
-        self.read(response, events, receive).await?;
+        let asked = body.map_or(1, |(body, _)| body.n.unwrap_or(1));
+        self.read(response, events, asked, receive).await?;
         let Some((body, _)) = body else { return Ok(()) };
         if !events {
             let raw = std::mem::take(&mut receive.raw);
@@ -201,12 +207,12 @@ impl Exchange {
                 garbage("it is half an answer".into())
             });
         }
-        let (asked, got) = (body.n.unwrap_or(1), receive.reply.choices.len());
+        let got = receive.reply.choices.len();
         if asked != got {
             return Err(protocol(format!("{asked} completions were asked for, {got} came")));
         }
         for choice in &receive.reply.choices {
-            choice.completion().map_err(protocol)?;
+            choice.completion(0).map_err(protocol)?;
             if body.logprobs.is_some() && choice.tokens.is_empty() && !choice.text.is_empty() {
                 return Err(protocol("log-probabilities were asked for, none came".into()));
             }
@@ -219,6 +225,7 @@ impl Exchange {
         &self,
         mut response: Response,
         events: bool,
+        asked: usize,
         receive: &mut Receive<'_>,
     ) -> std::result::Result<(), Failure> {
         let (mut parser, mut size) = (Events::default(), 0);
@@ -238,6 +245,10 @@ impl Exchange {
                     return Ok(());
                 }
                 receive.add(&data).map_err(garbage)?;
+                // Where texts are cut here, hanging up tells the server to stop.
+                if receive.until.is_some() && receive.reply.is_enough(asked) {
+                    return Ok(());
+                }
             }
         }
         match parser.finish().filter(|data| data != b"[DONE]") {
@@ -285,7 +296,7 @@ impl Exchange {
 impl Receive<'_> {
     fn add(&mut self, json: &[u8]) -> std::result::Result<(), String> {
         let (sink, told) = (&mut *self.sink, &mut self.told);
-        self.reply.add(json, &mut |delta| {
+        self.reply.add(json, self.until.as_ref(), &mut |delta| {
             *told = true;
             sink(delta);
         })

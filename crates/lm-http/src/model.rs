@@ -1,13 +1,16 @@
 use futures::future::try_join_all;
 use lm::{
-    Capabilities, Completion, Delta, Error, Generate, Generation, LanguageModel, Prompt, Result, Score, Scored, Usage,
+    Capabilities, Completion, Delta, Error, Finish, Format, Generate, Generation, LanguageModel, Message, Prompt,
+    Result, Score, Scored, Span, Usage,
 };
+use regex::Regex;
+use serde_json::json;
 use tokio::sync::OnceCell;
 
 use crate::address::Key;
 use crate::exchange::Exchange;
 use crate::probe::{self, Able, Listed};
-use crate::wire::{Body, Choice, Reply};
+use crate::wire::{Body, Choice, Reply, Text, Token};
 use crate::{Config, Spent};
 
 /// A model behind an OpenAI-compatible server.
@@ -15,7 +18,12 @@ use crate::{Config, Spent};
 /// What the server can do is found out when it first matters, or by [`HttpModel::discover`]; until
 /// then [`LanguageModel::capabilities`] promises nothing but several completions, which n requests
 /// give where the server knows no `n`. Scoring works on [`Prompt::Raw`] where the server echoes;
-/// how it puts a conversation into text is not known here, so conversations cannot be scored.
+/// how it puts a conversation into text is not known here, so conversations cannot be scored. A turn
+/// that has begun goes along as a last message of the assistant with `continue_final_message`, as
+/// vLLM reads it; llama.cpp's server goes on with such a message by itself. [`Generate::until`] is
+/// unknown to servers: the answer is streamed, cut after the token (or, without log-probabilities,
+/// after the character) with which it first matches, and the connection closed; what it cost is
+/// then counted here.
 pub struct HttpModel {
     name: String,
     config: Config,
@@ -46,7 +54,7 @@ impl HttpModel {
         Ok(Self { name, config, exchange, listed, chat, raw })
     }
 
-    /// Finds out what the server can do, with at most six small requests, and remembers it.
+    /// Finds out what the server can do, with at most eight small requests, and remembers it.
     pub async fn discover(&self) -> Result<Capabilities> {
         if let Err(error) = self.listed().await {
             // With a name, a server that lists nothing can be used all the same.
@@ -90,6 +98,24 @@ impl HttpModel {
         cell.get_or_try_init(find).await.copied()
     }
 
+    /// Which of the echoed tokens begin in the `count` characters after the first `from`.
+    fn places(&self, echoed: &[Token], from: usize, count: usize) -> Result<std::ops::Range<usize>> {
+        let mut counted = 0;
+        let begins = echoed.iter().map(|token| {
+            let offset = token.offset.unwrap_or(counted);
+            counted = offset + token.text.chars().count();
+            offset
+        });
+        let begins: Vec<usize> = begins.collect();
+        let first = begins.iter().position(|at| *at == from);
+        let first = first.filter(|first| echoed[*first].text.chars().count() > 0 || count == 0);
+        let Some(first) = first else {
+            return Err(self.unsupported("score this text: one of its tokens reaches over the end of the prompt"));
+        };
+        let more = begins[first..].iter().take_while(|at| **at < from + count).count();
+        Ok(first..first + more)
+    }
+
     fn unsupported(&self, what: &str) -> Error {
         Error::Unsupported { model: self.name.clone(), what: what.into() }
     }
@@ -97,25 +123,52 @@ impl HttpModel {
     /// The requests to send, each with its seed: one that asks for all n where the server can, else n.
     async fn bodies(&self, request: &Generate, stream: bool) -> Result<Vec<(Body, u64)>> {
         request.validate()?;
+        check_top(request.top_logprobs)?;
+        if let Some(Err(e)) = request.until.as_deref().map(Regex::new) {
+            return Err(Error::Request { field: "until", problem: format!("is no regular expression: {e}") });
+        }
         let chat = matches!(request.prompt, Prompt::Messages(_));
         let mut body = Body {
             model: self.model(request.adapter.as_deref()).await?,
             max_tokens: request.max_tokens,
             stop: request.stop.clone(),
+            until: request.until.clone(),
             ..Body::default()
         };
+        let begun = &request.begun;
+        if begun.text.is_empty() && !begun.tokens.is_empty() && !matches!(request.prompt, Prompt::Tokens(_)) {
+            return Err(self.unsupported("go on after tokens of which it is not told the text"));
+        }
         match &request.prompt {
-            Prompt::Messages(messages) => body.messages = Some(messages.clone()),
-            Prompt::Raw(text) => body.prompt = Some(text.clone()),
-            Prompt::Tokens(_) => return Err(self.unsupported("read tokens")),
+            Prompt::Messages(messages) => {
+                let mut messages = messages.clone();
+                if !begun.is_empty() {
+                    messages.push(Message::assistant(&begun.text));
+                    (body.continue_final_message, body.add_generation_prompt) = (Some(true), Some(false));
+                }
+                body.messages = Some(messages);
+            }
+            Prompt::Raw(text) => body.prompt = Some(Text::Plain(format!("{text}{}", begun.text))),
+            Prompt::Tokens(ids) => body.prompt = Some(Text::Ids(self.after(ids, begun)?)),
+        }
+        if let Some(format) = &request.format {
+            let named = |schema| json!({ "name": "answer", "schema": schema, "strict": true });
+            body.response_format = Some(match format {
+                Format::JsonObject => json!({ "type": "json_object" }),
+                Format::JsonSchema(schema) => json!({ "type": "json_schema", "json_schema": named(schema) }),
+                Format::Regex(_) => return Err(self.unsupported("keep to a pattern")),
+            });
+            if !self.able(chat).await?.formats {
+                return Err(self.unsupported("keep to a format (response_format)"));
+            }
         }
         if request.logprobs {
             if !self.able(chat).await?.logprobs {
                 return Err(self.unsupported("return log-probabilities of generated tokens"));
             }
-            body = body.with_logprobs();
+            body = body.with_logprobs(request.top_logprobs);
         }
-        if stream {
+        if stream || request.until.is_some() {
             body = body.streamed();
         }
         let seed = |index: usize| record::seed::derive(request.seed, "lm-http", &index.to_string());
@@ -125,6 +178,14 @@ impl HttpModel {
         }
         let one = |index| (body.clone().sampling(&request.sampling, seed(index)), seed(index));
         Ok((0..request.n).map(one).collect())
+    }
+
+    /// Tokens, and what stands after them.
+    fn after(&self, ids: &[u32], span: &Span) -> Result<Vec<u32>> {
+        match span.tokens.is_empty() && !span.text.is_empty() {
+            true => Err(self.unsupported("read text after tokens; give its tokens")),
+            false => Ok([ids, &span.tokens].concat()),
+        }
     }
 
     fn generation(&self, request: &Generate, replies: &[Reply]) -> Result<Generation> {
@@ -137,14 +198,36 @@ impl HttpModel {
         for reply in replies {
             usage += reply.usage(prompt_bytes);
             for choice in &reply.choices {
-                completions.push(self.completion(choice)?);
+                let completion = self.completion(choice, request.top_logprobs)?;
+                self.obeys(request, &completion)?;
+                completions.push(completion);
             }
         }
         Ok(Generation { completions, usage })
     }
 
-    fn completion(&self, choice: &Choice) -> Result<Completion> {
-        choice.completion().map_err(|problem| Error::Protocol { endpoint: self.name.clone(), problem })
+    /// A server that pays no attention to a format is found out where its answer is no JSON.
+    fn obeys(&self, request: &Generate, completion: &Completion) -> Result<()> {
+        let whole = completion.finish == Finish::Stop && request.stop.is_empty();
+        let Some(format) = request.format.as_ref().filter(|_| whole) else { return Ok(()) };
+        let json = serde_json::from_str::<serde_json::Value>(&completion.text);
+        if json.is_ok_and(|json| json.is_object() || !matches!(format, Format::JsonObject)) {
+            return Ok(());
+        }
+        let problem = "JSON was asked for, and its answer is none".into();
+        Err(Error::Protocol { endpoint: self.name.clone(), problem })
+    }
+
+    fn completion(&self, choice: &Choice, top: usize) -> Result<Completion> {
+        choice.completion(top).map_err(|problem| Error::Protocol { endpoint: self.name.clone(), problem })
+    }
+}
+
+/// No server gives more, and the local engine sets the same limit.
+fn check_top(count: usize) -> Result<()> {
+    match count {
+        0..=20 => Ok(()),
+        _ => Err(Error::Request { field: "top_logprobs", problem: format!("is {count}, but must lie in 0..=20") }),
     }
 }
 
@@ -170,9 +253,13 @@ impl LanguageModel for HttpModel {
             // No server promises it; the request cache gives the same answer again.
             seeded: false,
             adapters: listed.len() > 1,
-            formats: false,
+            formats: chat.formats,
             parameters: None,
         }
+    }
+
+    async fn discover(&self) -> Result<Capabilities> {
+        Self::discover(self).await
     }
 
     async fn generate(&self, request: Generate) -> Result<Generation> {
@@ -193,38 +280,47 @@ impl LanguageModel for HttpModel {
     }
 
     async fn score(&self, request: Score) -> Result<Scored> {
-        let Prompt::Raw(prompt) = &request.prompt else {
-            return Err(self.unsupported("score a conversation: its chat template is not known here; score raw text"));
+        check_top(request.top_logprobs)?;
+        let span = &request.continuation;
+        let text = match &request.prompt {
+            Prompt::Messages(_) => {
+                return Err(
+                    self.unsupported("score a conversation: its chat template is not known here; score raw text")
+                );
+            }
+            Prompt::Raw(_) if span.text.is_empty() && !span.tokens.is_empty() => {
+                return Err(self.unsupported("score tokens of which it is not told the text"));
+            }
+            Prompt::Raw(prompt) => Text::Plain(format!("{prompt}{}", span.text)),
+            Prompt::Tokens(ids) => Text::Ids(self.after(ids, span)?),
         };
-        if request.continuation.text.is_empty() {
+        if span.is_empty() {
             return Ok(Scored { tokens: Vec::new(), usage: Usage::default() });
         }
         if !self.able(false).await?.echo {
             return Err(self.unsupported("score a given text: it returns no log-probabilities of the prompt (echo)"));
         }
-        let text = format!("{prompt}{}", request.continuation.text);
         let model = self.model(request.adapter.as_deref()).await?;
         // Not every server takes 0 tokens; the one token more is cut off below.
-        let body = Body { model, prompt: Some(text.clone()), max_tokens: 1, echo: Some(true), ..Body::default() };
-        let reply = self.exchange.ask(&body.with_logprobs(), 0, &mut |_| {}).await?;
-        let (from, to) = (prompt.chars().count(), text.chars().count());
-        let mut tokens = Vec::new();
-        let mut counted = 0;
-        let mut aligned = false;
-        for (index, token) in reply.choices[0].tokens.iter().enumerate() {
-            let offset = token.offset.unwrap_or(counted);
-            counted = offset + token.text.chars().count();
-            if offset < from || offset >= to {
-                continue;
-            }
-            aligned |= offset == from;
-            let place = || format!("the log-probability of token {index} of the text");
-            let scored = token.scored().filter(|scored| scored.logprob.is_finite());
-            tokens.push(scored.ok_or_else(|| Error::NonFinite { model: self.name.clone(), place: place() })?);
+        let body = Body { model, prompt: Some(text), max_tokens: 1, echo: Some(true), ..Body::default() };
+        let body = body.with_logprobs(request.top_logprobs);
+        let reply = self.exchange.ask(&body, 0, &mut |_| {}).await?;
+        let echoed = &reply.choices[0].tokens;
+        let places = match &request.prompt {
+            Prompt::Tokens(ids) => ids.len()..ids.len() + span.tokens.len(),
+            Prompt::Raw(prompt) => self.places(echoed, prompt.chars().count(), span.text.chars().count())?,
+            Prompt::Messages(_) => 0..0,
+        };
+        let scored = |(index, token): (usize, &Token)| {
+            let scored = token.scored(request.top_logprobs).filter(|scored| scored.logprob.is_finite());
+            let place = format!("the log-probability of token {index} of the text");
+            scored.ok_or_else(|| Error::NonFinite { model: self.name.clone(), place })
+        };
+        if echoed.len() < places.end {
+            let problem = format!("{} tokens were to be echoed, {} came", places.end, echoed.len());
+            return Err(Error::Protocol { endpoint: self.name.clone(), problem });
         }
-        if !aligned {
-            return Err(self.unsupported("score this text: one of its tokens reaches over the end of the prompt"));
-        }
-        Ok(Scored { tokens, usage: reply.usage(text.len()) })
+        let tokens = echoed.iter().enumerate().take(places.end).skip(places.start).map(scored);
+        Ok(Scored { tokens: tokens.collect::<Result<_>>()?, usage: reply.usage(body.prompt_bytes()) })
     }
 }

@@ -1,5 +1,7 @@
 //! Whole requests against a scripted server on the loopback.
 
+mod search;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -345,18 +347,22 @@ async fn what_the_server_cannot_do_is_said_after_asking_once() {
     assert!(matches!(adapter, Err(Error::Adapter { .. })));
 }
 
-/// A server that echoes, one character a token, each with log-probability −(its place).
+/// The text and one token more, one character a token, each with log-probability −(its place).
+fn echoing_text(prompt: &str) -> Act {
+    let text = format!("{prompt}!");
+    let list = |f: &dyn Fn((usize, char)) -> String| text.chars().enumerate().map(f).collect::<Vec<_>>().join(",");
+    let logprobs = list(&|(i, _)| if i == 0 { "null".into() } else { format!("-{i}.5") });
+    json(&format!(
+        r#"{{"choices":[{{"index":0,"text":"{text}","finish_reason":"length","logprobs":{{"tokens":[{}],"token_logprobs":[{logprobs}],"text_offset":[{}]}}}}],"usage":{{"prompt_tokens":7,"completion_tokens":1}}}}"#,
+        list(&|(_, c)| format!("\"{c}\"")),
+        list(&|(i, _)| i.to_string()),
+    ))
+}
+
+/// A server that echoes.
 fn echoing() -> Server {
     Server::new(|_, request| {
-        let prompt = request.split("\"prompt\":\"").nth(1).and_then(|t| t.split('"').next()).unwrap_or("");
-        let text = format!("{prompt}!");
-        let list = |f: &dyn Fn((usize, char)) -> String| text.chars().enumerate().map(f).collect::<Vec<_>>().join(",");
-        let logprobs = list(&|(i, _)| if i == 0 { "null".into() } else { format!("-{i}.5") });
-        json(&format!(
-            r#"{{"choices":[{{"index":0,"text":"{text}","finish_reason":"length","logprobs":{{"tokens":[{}],"token_logprobs":[{logprobs}],"text_offset":[{}]}}}}],"usage":{{"prompt_tokens":7,"completion_tokens":1}}}}"#,
-            list(&|(_, c)| format!("\"{c}\"")),
-            list(&|(i, _)| i.to_string()),
-        ))
+        echoing_text(request.split("\"prompt\":\"").nth(1).and_then(|t| t.split('"').next()).unwrap_or(""))
     })
 }
 
