@@ -84,6 +84,8 @@ pub enum Verb {
     Generate(verbs::generate::Arguments),
     /// Serve models to any OpenAI client, and a page that shows the search
     Serve(verbs::serve::Arguments),
+    /// Hold decoding strategies against each other
+    Lab(verbs::lab::Arguments),
     /// Write a learned model for llama.cpp, transformers or peft
     Export(verbs::export::Arguments),
     /// Check a recipe, bank or sample file before work starts

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Verb::Chat(arguments) => verbs::chat::run(arguments, &context),
         Verb::Generate(arguments) => verbs::generate::run(arguments, &context),
         Verb::Serve(arguments) => verbs::serve::run(arguments, &context),
+        Verb::Lab(arguments) => verbs::lab::run(arguments, &context),
         Verb::Export(arguments) => verbs::export::run(arguments, &context),
         Verb::Validate(arguments) => verbs::validate::run(arguments, &context),
         Verb::Plan(arguments) => verbs::plan::run(arguments, &context),

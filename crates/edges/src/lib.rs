@@ -33,7 +33,9 @@ pub const ROOMS: &[(&str, &[&str])] = &[
         "run",
         &[
             "assets",
+            "decode",
             "documents",
+            "encode",
             "exam",
             "learn",
             "lm",
@@ -43,6 +45,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "record",
             "report",
             "synth",
+            "tasks",
             "weights",
         ],
     ),

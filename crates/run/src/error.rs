@@ -60,6 +60,15 @@ pub enum Error {
     /// Training failed.
     #[error(transparent)]
     Learn(#[from] learn::Error),
+    /// The lab's problems could not be made or read.
+    #[error(transparent)]
+    Tasks(#[from] tasks::Error),
+    /// A strategy or a search is not what it should be.
+    #[error(transparent)]
+    Decode(#[from] decode::Error),
+    /// The encoder is damaged.
+    #[error(transparent)]
+    Encode(#[from] encode::Error),
     /// A bank is damaged, or two exams cannot be compared.
     #[error(transparent)]
     Exam(#[from] exam::Error),
@@ -111,7 +120,8 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Recipe { .. } | Self::Nothing { .. } | Self::Documents(_) | Self::Exam(_) => 2,
-            Self::Record(record::Error::Line { .. }) | Self::Weights(_) | Self::Synth(_) => 2,
+            Self::Record(record::Error::Line { .. }) | Self::Weights(_) | Self::Synth(_) | Self::Tasks(_) => 2,
+            Self::Encode(_) | Self::Decode(_) => 2,
             Self::Model { .. } | Self::Lm(_) | Self::Local(_) | Self::Http(_) | Self::Learn(_) | Self::Assets(_) => 3,
             Self::Locked { .. } | Self::Folder { .. } | Self::Record(_) => 4,
             Self::Stopped(_) => 130,

@@ -5,7 +5,8 @@
 //! the same command after Ctrl-C, a kill or a full disk continues where it stood. This is the only
 //! wiring: no other room knows which engine stands behind a model.
 //!
-//! Entry points: [`evolve`] (the whole flow), [`synthesise`], [`sit`], [`learn_sft`], [`estimate`].
+//! Entry points: [`evolve`] (the whole flow), [`synthesise`], [`sit`], [`learn_sft`], [`learn_pretrain`],
+//! [`estimate`], [`lab`](lab::lab) (decoding strategies held against each other).
 
 mod carry;
 mod error;
@@ -13,8 +14,10 @@ mod estimate;
 mod event;
 mod evolve;
 mod folder;
+pub mod lab;
 pub mod models;
 mod plan;
+mod pretrain;
 pub mod pull;
 mod recipe;
 mod stages;
@@ -26,5 +29,6 @@ pub use event::{Event, Watch};
 pub use evolve::{Evolved, evolve, open_report};
 pub use folder::RunFolder;
 pub use plan::{Plan, Record, ShardReport};
+pub use pretrain::{Pretraining, learn_pretrain};
 pub use recipe::{ExamRecipe, Recipe};
 pub use verbs::{Examined, Synthesised, learn_sft, sit, synthesise};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lm::{LanguageModel, SharedModel};
+use lm::{Embedder, LanguageModel, SharedModel};
 use lm_http::HttpModel;
 use lm_local::LocalModel;
 use record::Input;
@@ -56,6 +56,11 @@ pub fn load(name: &str, recipe: &Recipe, sources: &pull::Sources) -> Result<Mode
     }
     let shared = Arc::new(local.clone());
     Ok(Model { shared, adapter, local: Some((local, checkpoint)), meter: Arc::new(|| 0.0), identity })
+}
+
+/// The default encoder (all-MiniLM-L6-v2), fetched if need be.
+pub fn encoder(sources: &pull::Sources) -> Result<Arc<dyn Embedder>> {
+    Ok(Arc::new(encode::Encoder::open(&sources.pull("minilm")?)?))
 }
 
 /// Path of the weights, and the adapter's folder where `name` is a run or an adapter.

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use record::{Document, Drop, Fact, Input, Item, Response, Sample, TrainStep, Usage};
 use serde::{Deserialize, Serialize};
 
+use crate::lab::Trial;
+
 /// What a stage will do, in full: the same plan gives the same bytes wherever its shards run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -62,6 +64,8 @@ pub enum Record {
     Item(Item),
     /// A marked answer.
     Response(Response),
+    /// A problem under a decoding strategy.
+    Trial(Trial),
     /// An optimiser step.
     Step(TrainStep),
     /// A file beside the shard, by content.

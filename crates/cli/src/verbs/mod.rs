@@ -7,6 +7,7 @@ pub mod evolve;
 pub mod exam;
 pub mod export;
 pub mod generate;
+pub mod lab;
 pub mod learn;
 pub mod plan;
 pub mod pull;

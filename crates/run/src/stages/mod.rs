@@ -15,12 +15,12 @@ pub(crate) use sit::{Bench, Paper, Sit};
 pub(crate) use word::Word;
 
 /// Piece `k` of `items` cut into pieces of `size`.
-fn piece<T>(items: &[T], size: usize, k: u32) -> &[T] {
+pub(crate) fn piece<T>(items: &[T], size: usize, k: u32) -> &[T] {
     items.chunks(size).nth(k as usize).unwrap_or_default()
 }
 
 /// Into how many pieces of `size` a list falls; an empty list is one empty piece, so that every
 /// stage leaves its manifest.
-fn pieces(length: usize, size: usize) -> u32 {
+pub(crate) fn pieces(length: usize, size: usize) -> u32 {
     length.div_ceil(size).max(1) as u32
 }

@@ -1,0 +1,166 @@
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use learn::PretrainConfig;
+use lm::Prompt;
+use lm_local::LocalModel;
+use record::{Input, Sample, seed};
+use tasks::{Kind, Problem, Split};
+use weights::Checkpoint;
+
+use super::trial::Question;
+use super::{Class, Settings};
+use crate::carry::Stage;
+use crate::models::input;
+use crate::plan::{Output, Record};
+use crate::pretrain::fresh;
+use crate::verbs::Flow;
+use crate::{Error, Event, Result, Watch};
+
+/// Size of the lab's decoders.
+const SIZE: &str = "pico-500k";
+/// What they learn and are asked, in equal parts: hard enough that greedy decoding errs often.
+const MIXTURE: [(Kind, u8); 4] = [(Kind::Chain, 4), (Kind::Words, 3), (Kind::Programs, 3), (Kind::Lookup, 3)];
+/// Problems of each part to learn from, and to measure the loss on.
+const TRAINING: (usize, usize) = (4_000, 100);
+/// Tokens of an answer at most; the longest solution has about half of it.
+const MAX_TOKENS: usize = 160;
+
+/// How the lab's decoders are trained.
+fn config(seed: u64, threads: usize) -> PretrainConfig {
+    PretrainConfig { tokens: Some(4_000_000), seed, threads, ..PretrainConfig::default() }
+}
+
+/// One model and its problems for each seed.
+pub(super) async fn classes(flow: &Flow<'_>, settings: &Settings) -> Result<Vec<Class>> {
+    let mut classes = Vec::new();
+    for k in 0..settings.seeds as u64 {
+        let seed = seed::derive(flow.recipe.seed, "lab/seed", &k.to_string());
+        let train = Train {
+            folder: format!("pico/{}", k + 1),
+            samples: samples(Split::Train, TRAINING.0, seed)?,
+            validation: samples(Split::Validation, TRAINING.1, seed)?,
+            seed,
+            config: config(seed, flow.recipe.learn.threads),
+        };
+        let carried = flow.carry(&train).await?;
+        let checkpoint = Checkpoint::open(&carried.folder.join("model"))?;
+        let identity = vec![Input { path: checkpoint.name.clone(), sha256: checkpoint.sha256.clone() }];
+        let problems = mixture(Split::Exam, settings.problems.div_ceil(MIXTURE.len()), seed)?;
+        let questions = problems.into_iter().take(settings.problems).map(question).collect();
+        classes.push(Class {
+            name: format!("{SIZE} of seed {}", k + 1),
+            folder: (k + 1).to_string(),
+            seed,
+            model: Arc::new(LocalModel::load(&checkpoint, flow.recipe.engine.clone())?),
+            adapter: None,
+            identity,
+            meter: Arc::new(|| 0.0),
+            questions: Arc::new(questions),
+            max_tokens: MAX_TOKENS,
+            boundary: decode::Boundary::Newline,
+        });
+    }
+    Ok(classes)
+}
+
+/// `each` problems of every part of the mixture, the parts in turn.
+fn mixture(split: Split, each: usize, seed: u64) -> Result<Vec<Problem>> {
+    let mut parts = Vec::new();
+    for (kind, difficulty) in MIXTURE {
+        parts.push(tasks::generate(kind, difficulty, split, each, seed)?.into_iter());
+    }
+    Ok((0..each).flat_map(|_| parts.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()).collect())
+}
+
+fn samples(split: Split, each: usize, seed: u64) -> Result<Vec<Sample>> {
+    Ok(mixture(split, each, seed)?.iter().map(Problem::sample).collect::<tasks::Result<_>>()?)
+}
+
+fn question(problem: Problem) -> Question {
+    Question {
+        id: problem.id.clone(),
+        prompt: Prompt::Raw(problem.prompt()),
+        stop: Vec::new(),
+        said: Box::new(tasks::answer),
+        right: Box::new(move |text| problem.verify(text)),
+    }
+}
+
+/// Problems in, a decoder out.
+struct Train {
+    folder: String,
+    samples: Vec<Sample>,
+    validation: Vec<Sample>,
+    seed: u64,
+    config: PretrainConfig,
+}
+
+#[async_trait::async_trait]
+impl Stage for Train {
+    fn name(&self) -> String {
+        self.folder.clone()
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        // The number of threads changes no byte.
+        let config = PretrainConfig { threads: 0, ..self.config.clone() };
+        serde_json::json!({ "size": SIZE, "mixture": MIXTURE, "each": TRAINING, "seed": self.seed, "pretrain": config })
+    }
+
+    fn inputs(&self) -> Vec<Input> {
+        let hash = |samples: &[Sample]| record::shard::sha256(&record::shard::to_jsonl(samples).unwrap_or_default());
+        vec![
+            Input { path: "train".into(), sha256: hash(&self.samples) },
+            Input { path: "validation".into(), sha256: hash(&self.validation) },
+        ]
+    }
+
+    fn shards(&self) -> u32 {
+        1
+    }
+
+    async fn run_shard(&self, _: u32, folder: &Path, watch: &Watch) -> Result<Output> {
+        let (samples, validation, config) = (self.samples.clone(), self.validation.clone(), self.config.clone());
+        let (folder, watch, name, seed) = (folder.join("model"), watch.clone(), self.folder.clone(), self.seed);
+        // Training is minutes of arithmetic: a thread of its own keeps the runtime answering.
+        let train = move || {
+            let start = fresh(&samples, SIZE, 0, seed)?;
+            let total = config.tokens.unwrap_or(0);
+            let mut read = None;
+            let mut progress = |step: &record::TrainStep| {
+                // Tokens of earlier calls were spent by them.
+                watch.spend(step.tokens - read.unwrap_or(step.tokens));
+                read = Some(step.tokens);
+                let detail = format!("loss {:.3}", step.loss);
+                watch.tell(Event::Progress { stage: name.clone(), done: step.tokens, total, detail });
+                if watch.check().is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let trained = learn::pretrain(&start, &samples, &validation, &config, &folder, &mut progress)?;
+            // A break keeps a checkpoint; the stage is not finished.
+            watch.check()?;
+            let mut records: Vec<_> = trained.curve.into_iter().map(Record::Step).collect();
+            let file = input(&folder.join("model.safetensors"))?;
+            records.push(Record::File(Input { path: format!("{name}/model/model.safetensors"), ..file }));
+            Ok(Output { records, ..Output::default() })
+        };
+        let broke = |e| Error::Model { problem: format!("training broke off: {e}"), hint: "please report this".into() };
+        tokio::task::spawn_blocking(train).await.map_err(broke)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_exam_problem_is_ever_learned() {
+        let train = mixture(Split::Train, 200, 1).expect("problems");
+        let exam = mixture(Split::Exam, 100, 2).expect("problems");
+        assert_eq!((train.len(), exam.len()), (800, 400));
+        let seen: std::collections::HashSet<_> = train.iter().map(|problem| &problem.question).collect();
+        assert!(exam.iter().all(|problem| !seen.contains(&problem.question)));
+        assert!(exam.iter().all(|problem| problem.sample().is_err()));
+    }
+}
