@@ -1,11 +1,14 @@
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use weights::{Architecture, Checkpoint, Part};
 
 use crate::adapter::{Loaded, STAGES};
 use crate::block::{self, Block, Buffers};
+use crate::clock::{Clock, Stage};
 use crate::kernels::{
-    Attention, Delta, Finish, Inner, Kernels, LANES, LowRank, Norm, Order, Pack, Packed, Product, Row, Segment, Table,
+    Attention, Delta, Finish, Group, Inner, Kernels, LANES, LowRank, Norm, Octet, Order, Pack, Packed, Product, Row,
+    Segment, Table,
 };
 use crate::pool::{Pool, Shared, Worker};
 use crate::{Config, Error, Precision, Result};
@@ -24,6 +27,9 @@ pub(crate) struct Batch {
 pub(crate) struct Decoder {
     pool: Pool,
     model: Model,
+    clock: Arc<Clock>,
+    /// When the last step's logits had been read, if somebody asks for times.
+    read: Option<Instant>,
 }
 
 struct Model {
@@ -45,7 +51,15 @@ struct Model {
 /// What the threads of a step read besides the model.
 struct Step<'a> {
     batch: &'a Batch,
-    groups: Vec<(usize, usize)>,
+    /// Whether each thread takes rows of its own through the whole step.
+    own: bool,
+    octets: Vec<Octet>,
+    /// The same of the rows whose logits are needed.
+    head_own: bool,
+    head_octets: Vec<Octet>,
+    groups: Vec<Group>,
+    /// In how many parts attention works on the queries of a kv head.
+    parts: usize,
     /// Rows whose logits are needed.
     wanted: Vec<u32>,
     /// For each block and stage, each row's part of its adapter; empty without adapters.
@@ -107,9 +121,15 @@ impl Decoder {
             buffers: Buffers::new(&a, config, most_logits, threads),
             architecture: a,
         };
-        // A block has at most fourteen phases, with adapters; the head has two.
-        let phases = model.blocks.len() * 14 + 2;
-        Ok(Self { pool: Pool::new(threads, phases).map_err(Error::Threads)?, model })
+        // A block has at most fourteen phases, with adapters; embedding and head have four.
+        let phases = model.blocks.len() * 14 + 4;
+        let pool = Pool::new(threads, phases).map_err(Error::Threads)?;
+        Ok(Self { pool, model, clock: Arc::default(), read: None })
+    }
+
+    /// Where the time goes.
+    pub fn clock(&self) -> Arc<Clock> {
+        self.clock.clone()
     }
 
     /// Pages for keys and values.
@@ -135,26 +155,43 @@ impl Decoder {
 
     /// Computes a step: keys and values of its rows, and logits of rows that ask for them.
     pub fn step(&mut self, batch: &Batch) {
-        let model = &mut self.model;
+        let watch = self.clock.watch(self.read);
+        if self.read.take().is_some() {
+            watch.lap(Stage::Between, Duration::ZERO);
+        }
+        let model = &self.model;
         let (a, rows) = (&model.architecture, batch.rows.len());
         assert!(rows <= model.most_rows, "a step fits its buffers");
-        let embedding = model.embedding.as_ref().unwrap_or(&model.head);
-        let stride = model.buffers.x_stride;
-        for (row, x) in batch.rows.iter().zip(model.buffers.x.get_mut().chunks_exact_mut(stride)) {
-            embedding.row(row.token as usize, &mut x[..a.width]);
-        }
         let wanted: Vec<u32> = (0..rows).filter(|r| batch.rows[*r].logits).map(|r| r as u32).collect();
         assert!(wanted.len() <= model.most_logits, "logits fit their buffer");
-        let size = (rows * a.kv_heads / (self.pool.count() * 3)).clamp(1, Buffers::group(a));
-        let groups = (0..rows).step_by(size).map(|first| (first, size.min(rows - first))).collect();
+        let threads = self.pool.count();
+        // Where the other core's results come from far, many rows are quicker if each thread does
+        // everything for some, though all threads then read all weights.
+        let shares = |rows: usize| if rows > 4 * threads { threads } else { 1 };
+        let (octets, head_octets) =
+            (Octet::split(rows, shares(rows)), Octet::split(wanted.len(), shares(wanted.len())));
+        let own = shares(rows) == threads;
+        let size = match own {
+            true => Buffers::group(a),
+            false => (rows * a.kv_heads / (threads * 3)).clamp(1, Buffers::group(a)),
+        };
+        let mut groups = Vec::new();
+        for (i, octet) in octets.iter().enumerate() {
+            let group = |first| Group { first: octet.first + first, count: size.min(octet.count - first), octet: i };
+            groups.extend((0..octet.count).step_by(size).map(group));
+        }
+        // Too few units would leave threads without work.
+        let parts = if !own && groups.len() * a.kv_heads < threads * 3 { a.heads / a.kv_heads } else { 1 };
+        let head_own = shares(wanted.len()) == threads && threads > 1;
         let count = if batch.adapters.is_empty() { 0 } else { a.blocks * STAGES.len() };
         let delta = |row: &Row, at: usize| {
             Some(&batch.adapters[row.adapter? as usize].deltas[at / STAGES.len()][at % STAGES.len()])
         };
         let deltas = (0..count).map(|at| batch.rows.iter().map(|row| delta(row, at)).collect()).collect();
-        let step = Step { batch, groups, wanted, deltas };
-        let model = &self.model;
-        self.pool.run(&|worker| model.run(worker, &step));
+        let step = Step { batch, own, octets, head_own, head_octets, groups, parts, wanted, deltas };
+        watch.lap(Stage::Begin, Duration::ZERO);
+        let (model, clock) = (&self.model, &self.clock);
+        self.pool.run(&|worker| model.run(worker, &step, clock));
     }
 
     /// Logits of the i-th row of the last step that asked for them.
@@ -169,6 +206,7 @@ impl Decoder {
         let (stride, vocab) = (self.model.buffers.logits_stride, self.model.architecture.vocab);
         let table = self.model.table;
         let logits: &[f32] = self.model.buffers.logits.get_mut();
+        let watch = self.clock.watch(None);
         self.pool.run(&|worker| {
             worker.each(count, 1, |span| {
                 for i in span {
@@ -176,34 +214,56 @@ impl Decoder {
                 }
             });
         });
+        watch.lap(Stage::Read, Duration::ZERO);
+        self.read = watch.last.get();
     }
 }
 
 impl Model {
-    fn run(&self, worker: &mut Worker<'_>, step: &Step<'_>) {
+    fn run(&self, worker: &mut Worker<'_>, step: &Step<'_>, clock: &Clock) {
+        let watch = (worker.index == 0).then(|| clock.watch(None));
+        worker.waited = watch.as_ref().and_then(|watch| watch.last.get()).map(|_| Duration::ZERO);
+        let lap = |worker: &mut Worker<'_>, at: Stage| {
+            if let (Some(watch), Some(waited)) = (&watch, &mut worker.waited) {
+                watch.lap(at, std::mem::take(waited));
+            }
+        };
         let (b, rows) = (&self.buffers, step.batch.rows.len());
         let table = &self.table;
+        let embedding = self.embedding.as_ref().unwrap_or(&self.head);
+        let own = step.own.then_some(&step.octets[..]);
+        table.embed(worker, own, embedding, &step.batch.rows, (&b.x, b.x_stride, self.architecture.width));
+        lap(worker, Stage::Begin);
         // Few rows are packed by every thread for itself, which takes less time than a phase.
-        let few = rows <= 8 && step.deltas.is_empty();
+        let few = rows <= 8 && !step.own && step.deltas.is_empty();
         let stage = |worker: &mut Worker<'_>, at: usize, task: Pack<'_>, weights, bias, finish, to, stride| {
             let input = if few { &b.own[worker.index] } else { &b.packed };
             let task = Pack { to: input, ..task };
             let low = step.deltas.get(at).map(|rows| LowRank { rows, inner: &b.inner, stride: b.inner_stride });
             if !few {
-                table.pack(worker, &task);
+                table.pack(worker, step.own, &task);
+                lap(worker, Stage::Pack);
             }
             if let Some(low) = low {
-                table.inner(worker, &Inner { low, from: &b.plain, width: task.blocks * 32 });
+                let task = Inner { low, from: &b.plain, width: task.blocks * 32 };
+                table.inner(worker, own, &task);
             }
-            let product = Product { weights, input, rows, bias, low, finish, to, stride };
-            table.product(worker, few.then_some(&task), &product);
+            let octets = &step.octets[..];
+            let product = Product { weights, input, octets, turn: (0, 1), bias, low, finish, to, stride };
+            match step.own {
+                true => table.product_own(worker, &product),
+                false => table.product(worker, few.then_some(&task), &product),
+            }
+            lap(worker, [Stage::QueryKeyValue, Stage::Output, Stage::GateUp, Stage::Down][at % STAGES.len()]);
         };
         for (n, block) in self.blocks.iter().enumerate() {
             let task = self.pack(step, &b.x, b.x_stride, Some(&block.attention_norm));
             stage(worker, n * 4, task, &block.qkv, block.bias.as_deref(), Finish::Store, &b.qkv, b.qkv_stride);
             let attention = self.attention(step, n, block);
-            table.keep(worker, &attention);
-            table.attend(worker, &attention);
+            table.keep(worker, own, &attention);
+            lap(worker, Stage::Keep);
+            table.attend(worker, step.own, &attention);
+            lap(worker, Stage::Attend);
             let task = self.pack(step, &b.attended, b.attended_stride, None);
             stage(worker, n * 4 + 1, task, &block.output, None, Finish::Add, &b.x, b.x_stride);
             let task = self.pack(step, &b.x, b.x_stride, Some(&block.feed_forward_norm));
@@ -214,31 +274,47 @@ impl Model {
         if step.wanted.is_empty() {
             return;
         }
+        if step.own && step.octets != step.head_octets {
+            // The last rows are others' than those that the head takes.
+            worker.meet();
+        }
         let task = Pack {
-            rows: step.wanted.len(),
+            octets: &step.head_octets,
             index: Some(&step.wanted),
             copy: None,
             ..self.pack(step, &b.x, b.x_stride, Some(&self.final_norm))
         };
-        table.pack(worker, &task);
+        table.pack(worker, step.head_own, &task);
+        lap(worker, Stage::Pack);
         let head = Product {
             weights: &self.head,
             input: &b.packed,
-            rows: step.wanted.len(),
+            octets: &step.head_octets,
+            turn: (0, 1),
             bias: None,
             low: None,
             finish: Finish::Store,
             to: &b.logits,
             stride: b.logits_stride,
         };
-        table.product(worker, None, &head);
+        match step.head_own {
+            true => table.product_own(worker, &head),
+            false => table.product(worker, None, &head),
+        }
+        lap(worker, Stage::Head);
     }
 
-    fn pack<'a>(&'a self, step: &Step<'_>, from: &'a Shared<f32>, stride: usize, norm: Option<&'a [f32]>) -> Pack<'a> {
+    fn pack<'a>(
+        &'a self,
+        step: &'a Step<'_>,
+        from: &'a Shared<f32>,
+        stride: usize,
+        norm: Option<&'a [f32]>,
+    ) -> Pack<'a> {
         Pack {
             from,
             stride,
-            rows: step.batch.rows.len(),
+            octets: &step.octets,
             index: None,
             norm: norm.map(|weight| Norm { weight, eps: self.architecture.norm_eps, width: self.architecture.width }),
             blocks: stride / 32,
@@ -255,6 +331,7 @@ impl Model {
             rows: &step.batch.rows,
             paths: &step.batch.paths,
             groups: &step.groups,
+            parts: step.parts,
             qkv: &b.qkv,
             stride: b.qkv_stride,
             keys,

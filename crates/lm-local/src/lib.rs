@@ -18,6 +18,7 @@
 
 mod adapter;
 mod block;
+mod clock;
 mod config;
 mod error;
 mod forward;
@@ -33,6 +34,7 @@ mod scheduler;
 mod text;
 mod tree;
 
+pub use clock::{Spent, Stage};
 pub use config::{Config, Precision};
 pub use error::{Error, Result};
 pub use kernels::Kernels;

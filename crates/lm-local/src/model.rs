@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use weights::{Adapter, Architecture, Checkpoint, Tokenizer};
 
 use crate::adapter::Loaded;
+use crate::clock::{Clock, Spent};
 use crate::forward::Decoder;
 use crate::guide::{Grammars, Guide};
 use crate::request::{Ask, Event, Job};
@@ -33,6 +34,7 @@ struct Inner {
     kernels: Kernels,
     weight_bytes: usize,
     counters: Arc<Counters>,
+    clock: Arc<Clock>,
     pages: usize,
     grammars: OnceLock<std::result::Result<Grammars, String>>,
     adapters: Mutex<Adapters>,
@@ -82,6 +84,7 @@ impl LocalModel {
         let kernels = config.kernels.unwrap_or_else(Kernels::detect);
         let decoder = Decoder::new(checkpoint, &config, kernels, threads)?;
         let counters = Arc::new(Counters::default());
+        let clock = decoder.clock();
         let (name, tokenizer) = (checkpoint.name.clone(), checkpoint.tokenizer.clone());
         let (weight_bytes, pages) = (decoder.weight_bytes(), decoder.pages());
         log::debug!("{name}: {} kernels, {threads} threads, {pages} pages", kernels.name());
@@ -102,6 +105,7 @@ impl LocalModel {
                 kernels,
                 weight_bytes,
                 counters,
+                clock,
                 pages,
                 grammars: OnceLock::new(),
                 adapters: Mutex::default(),
@@ -166,6 +170,11 @@ impl LocalModel {
             pages: self.inner.pages,
             requests: read(&counters.live) as usize,
         }
+    }
+
+    /// Sums up where time goes from now on, or stops it; returns what it went to until now.
+    pub fn clock(&self, on: bool) -> Vec<Spent> {
+        self.inner.clock.set(on)
     }
 
     /// Logits after each of `tokens`, each given all before it: tokens × vocabulary, row by row.

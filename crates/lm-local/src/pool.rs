@@ -4,6 +4,8 @@
 //! returns when all are done. A thread that the system has put aside holds nobody up unless it holds
 //! a unit; it runs through the phases that it has missed when it comes back. Every number depends on
 //! its row alone, so results are the same for any number of threads and any distribution of units.
+//! Where results of the other threads are far away, threads may keep to rows of their own instead
+//! ([`Worker::own`]) and wait for each other only where they must ([`Worker::meet`]).
 
 use std::cell::UnsafeCell;
 use std::ops::Range;
@@ -11,12 +13,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
 /// A buffer that threads write in disjoint parts within a phase.
 ///
 /// Invariant that every user keeps: within a phase an element is written for one unit only and read
 /// for no other, and no thread touches it without holding a unit. [`Worker::each`] gives no unit
-/// twice and ends a phase only when all its units are done.
+/// twice and ends a phase only when all its units are done. What belongs to one thread's own rows
+/// others touch only after the threads have met.
 pub(crate) struct Shared<T> {
     cells: Box<[UnsafeCell<T>]>,
 }
@@ -95,11 +99,41 @@ pub(crate) struct Worker<'a> {
     common: &'a Common,
     /// Number of this thread, from 0.
     pub index: usize,
-    count: usize,
+    pub count: usize,
     phase: usize,
+    /// How long it has waited at the ends of phases, if somebody asks.
+    pub waited: Option<Duration>,
 }
 
 impl Worker<'_> {
+    /// Which of `count` things belong to this thread, where each does its own.
+    pub fn own(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        (self.index..count).step_by(self.count)
+    }
+
+    /// A phase without units: returns when every thread has come to it. What was written before can
+    /// be read afterwards.
+    pub fn meet(&mut self) {
+        if self.count > 1 {
+            let phase = &self.common.phases[self.phase];
+            self.phase += 1;
+            phase.done.fetch_add(1, Ordering::AcqRel);
+            self.wait(phase, self.count);
+        }
+    }
+
+    fn wait(&mut self, phase: &Phase, done: usize) {
+        let begin = self.waited.map(|_| Instant::now());
+        let mut rounds = 0;
+        while phase.done.load(Ordering::Acquire) < done {
+            wait(&mut rounds);
+            assert!(!self.common.broken.load(Ordering::Relaxed), "another thread of the pool panicked");
+        }
+        if let (Some(waited), Some(begin)) = (&mut self.waited, begin) {
+            *waited += begin.elapsed();
+        }
+    }
+
     /// Works on a phase of `units` units, in spans of about a third of a thread's share and
     /// `grain` at most, together with the other threads; returns when all are done. What was written
     /// for a unit can be read afterwards.
@@ -122,11 +156,7 @@ impl Worker<'_> {
             work(span);
             phase.done.fetch_add(len, Ordering::Release);
         }
-        let mut rounds = 0;
-        while phase.done.load(Ordering::Acquire) < units {
-            wait(&mut rounds);
-            assert!(!common.broken.load(Ordering::Relaxed), "another thread of the pool panicked");
-        }
+        self.wait(phase, units);
     }
 }
 
@@ -191,7 +221,7 @@ impl Pool {
                 unpark(thread.thread());
             }
         }
-        let mut worker = Worker { common: &self.common, index: 0, count, phase: 0 };
+        let mut worker = Worker { common: &self.common, index: 0, count, phase: 0, waited: None };
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut worker)));
         self.used = worker.phase;
         if result.is_err() {
@@ -235,7 +265,7 @@ fn serve(common: &Common, index: usize, count: usize) {
         // SAFETY: `Pool::run` stored it before it raised the turn, and keeps it alive until every
         // worker has raised `through`.
         let work = unsafe { *pointer };
-        let mut worker = Worker { common, index, count, phase: 0 };
+        let mut worker = Worker { common, index, count, phase: 0, waited: None };
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut worker)));
         if result.is_err() {
             common.broken.store(true, Ordering::SeqCst);

@@ -1,3 +1,6 @@
+// Constant counts over several arrays at once; the compiler turns them into registers.
+#![allow(clippy::needless_range_loop)]
+
 use super::isa::{Isa, Lanes};
 use super::math;
 use crate::pool::Shared;
@@ -33,11 +36,14 @@ pub(crate) struct Row {
 /// A page holds, for each layer and kv head, keys transposed `[head_dim][16]`, then values
 /// `[16][head_dim]`. Scores, softmax and sum run over positions in order, so the result doesn't
 /// depend on how positions are spread over pages nor on what other rows are there.
+#[derive(Clone, Copy)]
 pub(crate) struct Attention<'a> {
     pub rows: &'a [Row],
     pub paths: &'a [Vec<Segment>],
-    /// Rows that are worked on together, as (first, count); those that share pages read them once.
-    pub groups: &'a [(usize, usize)],
+    /// Rows that are worked on together, those that share pages read them once.
+    pub groups: &'a [Group],
+    /// How many parts the queries of a kv head are worked on in: 1, or each alone where rows are few.
+    pub parts: usize,
     /// Rows of q, k and v, `stride` values each.
     pub qkv: &'a Shared<f32>,
     pub stride: usize,
@@ -66,15 +72,23 @@ pub(crate) struct Attention<'a> {
     pub scratch_len: usize,
 }
 
+/// Rows of one octet that attention works on together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub first: usize,
+    pub count: usize,
+    pub octet: usize,
+}
+
 impl Attention<'_> {
     /// Values of scratch for groups of `rows` rows over `context` positions.
     pub fn scratch_len(rows: usize, heads: usize, kv_heads: usize, head_dim: usize, context: usize) -> usize {
         rows * heads / kv_heads * (2 * head_dim + context.next_multiple_of(LANES) + LANES)
     }
 
-    /// Units of work: (kv head, group).
+    /// Units of work: (kv head, group, part of the queries).
     pub fn units(&self) -> usize {
-        self.groups.len() * self.kv_heads
+        self.groups.len() * self.kv_heads * self.parts
     }
 
     fn block(&self, page: u32, head: usize) -> *mut u16 {
@@ -94,20 +108,23 @@ unsafe fn read<I: Isa, const EXACT: bool>(block: *const u16, at: usize) -> I::V 
     unsafe { if EXACT { I::V::load(block.cast::<f32>().add(at)) } else { I::V::load_f16(block.add(at)) } }
 }
 
-/// Calls a kernel whose number of vectors is a constant.
-macro_rules! by_count {
-    ($count:expr, $kernel:ident::<I, $exact:ident, $dim:ident>($($argument:expr),*)) => {
-        match $count {
-            1 => $kernel::<I, $exact, $dim, 1>($($argument),*),
-            2 => $kernel::<I, $exact, $dim, 2>($($argument),*),
-            3 => $kernel::<I, $exact, $dim, 3>($($argument),*),
-            4 => $kernel::<I, $exact, $dim, 4>($($argument),*),
-            5 => $kernel::<I, $exact, $dim, 5>($($argument),*),
-            6 => $kernel::<I, $exact, $dim, 6>($($argument),*),
-            7 => $kernel::<I, $exact, $dim, 7>($($argument),*),
-            _ => $kernel::<I, $exact, $dim, 8>($($argument),*),
-        }
-    };
+/// A page's work for some neighbouring vectors.
+#[derive(Clone, Copy)]
+struct Item {
+    block: *const u16,
+    segment: Segment,
+    first: usize,
+    count: usize,
+}
+
+/// How many vectors a kernel takes at most, of `left`.
+fn bite<I: Isa>(left: usize) -> usize {
+    match left {
+        12.. if I::WIDE => 12,
+        6.. => 6,
+        3.. => 3,
+        left => left,
+    }
 }
 
 /// Normalises (if `weight`) and rotates one head from `from` to `to`, times `scale`.
@@ -171,38 +188,45 @@ pub(super) unsafe fn keep<I: Isa>(task: &Attention<'_>, span: std::ops::Range<us
     }
 }
 
-/// Computes some (kv head, group) units; `thread` says which part of the scratch is free.
+/// Computes some units; `thread` says which part of the scratch is free.
 ///
 /// # Safety
 /// As [`Lanes`]; nobody writes pages meanwhile.
 #[inline(always)]
 pub(super) unsafe fn attend<I: Isa>(task: &Attention<'_>, span: std::ops::Range<usize>, thread: usize) {
+    let mut items = Vec::new();
     for unit in span {
-        let (first, count) = task.groups[unit % task.groups.len()];
+        let group = task.groups[unit % task.groups.len()];
+        let (head, part) = (unit / task.groups.len() / task.parts, unit / task.groups.len() % task.parts);
+        let queries = task.heads / task.kv_heads / task.parts;
+        let heads = head * task.heads / task.kv_heads + part * queries..;
         // SAFETY: units are disjoint, and so are threads' parts of the scratch.
         unsafe {
-            let (head, scratch) = (unit / task.groups.len(), thread * task.scratch_len);
+            let heads = heads.start..heads.start + queries;
+            let scratch = thread * task.scratch_len;
             match (task.exact, task.head_dim) {
-                (true, _) => attend_group::<I, true, 0>(task, first, count, head, scratch),
+                (true, _) => attend_group::<I, true, 0>(task, group, head, heads, scratch, &mut items),
                 // The commonest size as a constant, so that addresses are.
-                (false, 64) => attend_group::<I, false, 64>(task, first, count, head, scratch),
-                (false, _) => attend_group::<I, false, 0>(task, first, count, head, scratch),
+                (false, 64) => attend_group::<I, false, 64>(task, group, head, heads, scratch, &mut items),
+                (false, _) => attend_group::<I, false, 0>(task, group, head, heads, scratch, &mut items),
             }
         }
     }
 }
 
-/// `DIM` is the size of a head, or 0 if it is not known before.
+/// Computes query heads `heads`, which share a kv head, for the rows of a group. `DIM` is the size
+/// of a head, or 0 if it is not known before.
 #[inline(always)]
 unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
     task: &Attention<'_>,
-    first: usize,
-    count: usize,
-    head: usize,
+    Group { first, count, .. }: Group,
+    kv_head: usize,
+    heads: std::ops::Range<usize>,
     scratch: usize,
+    items: &mut Vec<Item>,
 ) {
     let dim = if DIM == 0 { task.head_dim } else { DIM };
-    let queries = task.heads / task.kv_heads;
+    let queries = heads.len();
     let vectors = count * queries;
     let rows = &task.rows[first..first + count];
     let longest = rows.iter().map(|row| row.position as usize + 1).max().unwrap_or(0);
@@ -216,47 +240,16 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
             let angle = row.position as usize * dim / 2;
             let (cos, sin) = (&task.cos[angle..angle + dim / 2], &task.sin[angle..angle + dim / 2]);
             let from = task.qkv.slice((first + i) * task.stride..(first + i + 1) * task.stride);
-            for j in 0..queries {
+            for (j, head) in heads.clone().enumerate() {
                 let to = std::slice::from_raw_parts_mut(q.add((i * queries + j) * dim), dim);
                 let norm = task.norms.map(|(weight, _, eps)| (weight, eps));
-                let from = &from[(head * queries + j) * dim..][..dim];
-                rotate(from, to, norm, cos, sin, 1.0 / (dim as f32).sqrt());
+                rotate(&from[head * dim..][..dim], to, norm, cos, sin, 1.0 / (dim as f32).sqrt());
             }
         }
-        let path = |row: &Row| &task.paths[row.path as usize];
-        let used = |row: &Row, s: usize| {
-            path(row)
-                .get(s)
-                .filter(|segment| segment.start <= row.position)
-                .map(|segment| (segment.page, segment.start))
-        };
-        let mut common = 0;
-        while let Some(segment) = used(&rows[0], common)
-            && rows[1..].iter().all(|row| used(row, common) == Some(segment))
-        {
-            common += 1;
-        }
-        // Pages that all rows share, then the rest of each row: (segment, first vector, end).
-        let mut work: Vec<(Segment, usize, usize)> = Vec::with_capacity(common + count * 2);
-        for s in 0..common {
-            let lens = rows.iter().map(|row| path(row)[s].len.min(row.position + 1 - path(row)[s].start));
-            work.push((Segment { len: lens.max().unwrap_or(0), ..path(&rows[0])[s] }, 0, vectors));
-        }
-        for (i, row) in rows.iter().enumerate() {
-            for segment in path(row)[common..].iter().take_while(|segment| segment.start <= row.position) {
-                let len = segment.len.min(row.position + 1 - segment.start);
-                work.push((Segment { len, ..*segment }, i * queries, (i + 1) * queries));
-            }
-        }
-        for (segment, from, to) in &work {
-            let keys = task.block(segment.page, head).cast_const();
-            let mut v = *from;
-            while v < *to {
-                let n = (to - v).min(8);
-                let (q, scores) = (q.add(v * dim), scores.add(v * stride + segment.start as usize));
-                by_count!(n, score::<I, EXACT, DIM>(keys, q, dim, *segment, scores, stride));
-                v += n;
-            }
+        list::<I>(task, rows, kv_head, queries, items);
+        let mut at = 0;
+        while at < items.len() {
+            at += score_next::<I, EXACT, DIM>(&items[at..], q, dim, scores, stride);
         }
         for v in 0..vectors {
             let len = rows[v / queries].position as usize + 1;
@@ -266,20 +259,17 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
             // Kept where the query stood, which is no longer needed.
             *q.add(v * dim) = 1.0 / total;
         }
-        for (segment, from, to) in &work {
-            let values = task.block(segment.page, head).cast_const();
-            let lane = segment.start as usize % LANES;
-            let mut v = *from;
-            while v < *to {
-                let n = (to - v).min(8);
-                let (sums, scores) = (sums.add(v * dim), scores.add(v * stride + segment.start as usize));
-                by_count!(n, gather::<I, EXACT, DIM>(values, lane, scores, stride, segment.len as usize, dim, sums));
-                v += n;
+        for item in items.iter() {
+            let mut v = item.first;
+            while v < item.first + item.count {
+                let n = (item.first + item.count - v).min(6);
+                let scores = scores.add(v * stride + item.segment.start as usize);
+                v += gather_some::<I, EXACT, DIM>(item, n, scores, stride, dim, sums.add(v * dim));
             }
         }
         for v in 0..vectors {
             let factor = I::V::splat(*q.add(v * dim));
-            let to = (first + v / queries) * task.to_stride + (head * queries + v % queries) * dim;
+            let to = (first + v / queries) * task.to_stride + (heads.start + v % queries) * dim;
             for d in (0..dim).step_by(16) {
                 I::V::load(sums.add(v * dim + d)).mul(factor).store(task.to.at(to + d));
             }
@@ -287,34 +277,140 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
     }
 }
 
-/// q·k for N queries and the lanes of a page.
+/// Lists a group's work: pages that all rows share, some vectors after the others, then the rest of
+/// each row. For each vector the pages come in order of positions.
+fn list<I: Isa>(task: &Attention<'_>, rows: &[Row], kv_head: usize, queries: usize, items: &mut Vec<Item>) {
+    let path = |row: &Row| &task.paths[row.path as usize][..];
+    let used = |row: &Row, s: usize| {
+        path(row).get(s).filter(|segment| segment.start <= row.position).map(|segment| (segment.page, segment.start))
+    };
+    let mut common = 0;
+    while let Some(segment) = used(&rows[0], common)
+        && rows[1..].iter().all(|row| used(row, common) == Some(segment))
+    {
+        common += 1;
+    }
+    let len = |row: &Row, segment: &Segment| segment.len.min(row.position + 1 - segment.start);
+    items.clear();
+    let mut add = |segment: &Segment, first: usize, count: usize, len: u32| {
+        let block = task.block(segment.page, kv_head).cast_const();
+        items.push(Item { block, segment: Segment { len, ..*segment }, first, count });
+    };
+    let vectors = rows.len() * queries;
+    let mut v = 0;
+    while v < vectors {
+        let n = bite::<I>(vectors - v);
+        for s in 0..common {
+            let lens = rows[v / queries..=(v + n - 1) / queries].iter().map(|row| len(row, &path(row)[s]));
+            add(&path(&rows[0])[s], v, n, lens.max().unwrap_or(0));
+        }
+        v += n;
+    }
+    for (i, row) in rows.iter().enumerate() {
+        let mut v = i * queries;
+        while v < (i + 1) * queries {
+            let n = bite::<I>((i + 1) * queries - v);
+            for segment in path(row)[common..].iter().take_while(|segment| segment.start <= row.position) {
+                add(segment, v, n, len(row, segment));
+            }
+            v += n;
+        }
+    }
+}
+
+/// Scores the first items that one kernel can take; returns how many.
 #[inline(always)]
-unsafe fn score<I: Isa, const EXACT: bool, const DIM: usize, const N: usize>(
-    keys: *const u16,
+unsafe fn score_next<I: Isa, const EXACT: bool, const DIM: usize>(
+    items: &[Item],
     q: *const f32,
     dim: usize,
-    segment: Segment,
+    scores: *mut f32,
+    stride: usize,
+) -> usize {
+    let n = items[0].count;
+    let alike = |most: usize| items.iter().take(most).take_while(|item| item.count == n).count();
+    unsafe {
+        macro_rules! call {
+            ($n:literal, $pages:literal) => {{
+                score::<I, EXACT, DIM, $n, $pages>(items, q, dim, scores, stride);
+                $pages
+            }};
+        }
+        if !I::WIDE {
+            return match n {
+                1 => call!(1, 1),
+                2 => call!(2, 1),
+                3 => call!(3, 1),
+                _ => call!(6, 1),
+            };
+        }
+        match (n, alike(4)) {
+            (1, 4) => call!(1, 4),
+            (1, 2..) => call!(1, 2),
+            (1, _) => call!(1, 1),
+            (2, 4) => call!(2, 4),
+            (2, 2..) => call!(2, 2),
+            (2, _) => call!(2, 1),
+            (3, 4) => call!(3, 4),
+            (3, 2..) => call!(3, 2),
+            (3, _) => call!(3, 1),
+            (6, 2..) => call!(6, 2),
+            (6, _) => call!(6, 1),
+            (_, 2..) if items[0].first == items[1].first => call!(12, 2),
+            _ => call!(12, 1),
+        }
+    }
+}
+
+/// q·k for N vectors of each of P pages; of twelve or more they must be the same vectors.
+#[inline(always)]
+unsafe fn score<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, const P: usize>(
+    items: &[Item],
+    q: *const f32,
+    dim: usize,
     scores: *mut f32,
     stride: usize,
 ) {
     let dim = if DIM == 0 { dim } else { DIM };
     unsafe {
-        let mut sums = [I::V::splat(0.0); N];
+        let mut keys = [std::ptr::null(); P];
+        let mut queries = [q; P];
+        for p in 0..P {
+            keys[p] = items[p].block;
+            queries[p] = q.add(items[p].first * dim);
+        }
+        let mut sums = [[I::V::splat(0.0); N]; P];
         for d in 0..dim {
-            let key = read::<I, EXACT>(keys, d * LANES);
-            for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = key.fma(I::V::splat(*q.add(v * dim + d)), *sum);
+            let mut key = [I::V::splat(0.0); P];
+            for p in 0..P {
+                key[p] = read::<I, EXACT>(keys[p], d * LANES);
+            }
+            for v in 0..N {
+                if N >= 12 {
+                    let q = I::V::splat(*queries[0].add(v * dim + d));
+                    for p in 0..P {
+                        sums[p][v] = key[p].fma(q, sums[p][v]);
+                    }
+                } else {
+                    for p in 0..P {
+                        sums[p][v] = key[p].fma(I::V::splat(*queries[p].add(v * dim + d)), sums[p][v]);
+                    }
+                }
             }
         }
-        let lane = segment.start as usize % LANES;
-        for (v, sum) in sums.iter().enumerate() {
-            if lane == 0 {
-                // What stands beyond the segment is written again by the next one or by softmax.
-                sum.store(scores.add(v * stride));
-            } else {
-                let mut lanes = [0f32; LANES];
-                sum.store(lanes.as_mut_ptr());
-                scores.add(v * stride).copy_from_nonoverlapping(lanes[lane..].as_ptr(), segment.len as usize);
+        for p in 0..P {
+            let Item { segment, first, .. } = items[p];
+            let lane = segment.start as usize % LANES;
+            for v in 0..N {
+                let to = scores.add((first + v) * stride + segment.start as usize);
+                if lane == 0 {
+                    // What stands beyond the segment is written again by the next one or by softmax.
+                    sums[p][v].store(to);
+                } else {
+                    let mut lanes = [0f32; LANES];
+                    sums[p][v].store(lanes.as_mut_ptr());
+                    to.copy_from_nonoverlapping(lanes[lane..].as_ptr(), segment.len as usize);
+                }
             }
         }
     }
@@ -348,32 +444,75 @@ unsafe fn softmax<I: Isa>(scores: *mut f32, len: usize) -> f32 {
     }
 }
 
-/// Adds Σ p·v over the positions of a page, for N queries.
+/// Adds Σ p·v over the positions of a page, for n vectors or fewer; returns how many.
 #[inline(always)]
-unsafe fn gather<I: Isa, const EXACT: bool, const DIM: usize, const N: usize>(
-    values: *const u16,
-    first: usize,
+unsafe fn gather_some<I: Isa, const EXACT: bool, const DIM: usize>(
+    item: &Item,
+    n: usize,
     scores: *const f32,
     stride: usize,
-    len: usize,
     dim: usize,
+    sums: *mut f32,
+) -> usize {
+    let dim = if DIM == 0 { dim } else { DIM };
+    unsafe {
+        macro_rules! call {
+            ($n:literal) => {{
+                let mut d = 0;
+                while I::WIDE && d + 64 <= dim {
+                    gather::<I, EXACT, DIM, $n, 4>(item, scores, stride, dim, d, sums);
+                    d += 64;
+                }
+                while d < dim {
+                    gather::<I, EXACT, DIM, $n, 1>(item, scores, stride, dim, d, sums);
+                    d += 16;
+                }
+                $n
+            }};
+        }
+        match n {
+            1 => call!(1),
+            2 => call!(2),
+            3..6 => call!(3),
+            _ => call!(6),
+        }
+    }
+}
+
+/// The same for N vectors and C · 16 dimensions from `d` on.
+#[inline(always)]
+unsafe fn gather<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, const C: usize>(
+    item: &Item,
+    scores: *const f32,
+    stride: usize,
+    dim: usize,
+    d: usize,
     sums: *mut f32,
 ) {
     let dim = if DIM == 0 { dim } else { DIM };
+    let first = LANES + item.segment.start as usize % LANES;
     unsafe {
-        for d in (0..dim).step_by(16) {
-            let mut v = [I::V::splat(0.0); N];
-            for (i, v) in v.iter_mut().enumerate() {
-                *v = I::V::load(sums.add(i * dim + d));
+        let mut y = [[I::V::splat(0.0); C]; N];
+        for v in 0..N {
+            for c in 0..C {
+                y[v][c] = I::V::load(sums.add(v * dim + d + c * 16));
             }
-            for lane in 0..len {
-                let value = read::<I, EXACT>(values, (LANES + first + lane) * dim + d);
-                for (i, v) in v.iter_mut().enumerate() {
-                    *v = value.fma(I::V::splat(*scores.add(i * stride + lane)), *v);
+        }
+        for lane in 0..item.segment.len as usize {
+            let mut values = [I::V::splat(0.0); C];
+            for c in 0..C {
+                values[c] = read::<I, EXACT>(item.block, (first + lane) * dim + d + c * 16);
+            }
+            for v in 0..N {
+                let weight = I::V::splat(*scores.add(v * stride + lane));
+                for c in 0..C {
+                    y[v][c] = values[c].fma(weight, y[v][c]);
                 }
             }
-            for (i, v) in v.iter().enumerate() {
-                v.store(sums.add(i * dim + d));
+        }
+        for v in 0..N {
+            for c in 0..C {
+                y[v][c].store(sums.add(v * dim + d + c * 16));
             }
         }
     }

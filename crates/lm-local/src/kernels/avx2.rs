@@ -135,6 +135,7 @@ pub(super) unsafe fn largest_eight(v: __m256) -> f32 {
 
 impl Isa for Avx2 {
     type V = Pair;
+    const WIDE: bool = false;
     #[inline(always)]
     unsafe fn q8<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results) {
         unsafe { quantised::<T, R, false>(strip, input, out) }

@@ -94,6 +94,7 @@ unsafe fn high(v: __m512) -> __m256 {
 
 impl Isa for Avx512 {
     type V = __m512;
+    const WIDE: bool = true;
     #[inline(always)]
     unsafe fn q8<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results) {
         unsafe { q8::<T, R>(strip, input, out) }

@@ -63,6 +63,8 @@ pub(crate) struct Results(pub [[f32; 32]; 8]);
 /// ends there; prefetching past it is harmless), the activations `blocks` blocks.
 pub(crate) trait Isa {
     type V: Lanes;
+    /// Whether there are registers for 24 sums and more.
+    const WIDE: bool;
     unsafe fn q8<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results);
     unsafe fn q4<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results);
     unsafe fn f32<const T: usize, const R: usize>(strip: Strip, input: *const [f32; 256], out: &mut Results);

@@ -26,14 +26,14 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use activations::Activations;
-pub(crate) use attention::{Attention, LANES, Row, Segment};
+pub(crate) use activations::{Activations, Octet};
+pub(crate) use attention::{Attention, Group, LANES, Row, Segment};
 pub(crate) use pack::{Norm, Pack};
 pub(crate) use packed::{Line, Order, Packed};
 pub(crate) use product::{Delta, Finish, Inner, LowRank, PARTS, Pair, Product};
 pub(crate) use vocabulary::Summary;
 
-use crate::pool::Worker;
+use crate::pool::{Shared, Worker};
 
 /// An instruction set that the engine has kernels for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -145,7 +145,8 @@ table!(with_avx2, super::avx2::Avx2, "avx2,f16c,fma");
 table!(without, super::plain::Plain);
 
 // SAFETY (all methods): `new` has found the path's features; `Worker::each` gives every unit of a
-// phase once, and no phase begins before all units of the last one are done.
+// phase once, and no phase begins before all units of the last one are done. Where each thread keeps
+// to rows of its own, nobody else touches them but to read keys and values after `Worker::meet`.
 impl Table {
     /// The functions of a path, or none where the processor lacks it.
     pub fn new(kernels: Kernels) -> Option<Self> {
@@ -161,9 +162,45 @@ impl Table {
         }
     }
 
-    /// A phase: packs rows.
-    pub fn pack(&self, worker: &mut Worker<'_>, task: &Pack<'_>) {
+    /// A phase: looks up the embeddings of rows; or of a thread's own ones. `to` is a buffer, its
+    /// stride and the width of an embedding.
+    pub fn embed(
+        &self,
+        worker: &mut Worker<'_>,
+        own: Option<&[Octet]>,
+        embedding: &Packed,
+        rows: &[Row],
+        (to, stride, width): (&Shared<f32>, usize, usize),
+    ) {
+        let look_up = |span: Range<usize>| {
+            for row in span {
+                let x = unsafe { std::slice::from_raw_parts_mut(to.at(row * stride), width) };
+                embedding.row(rows[row].token as usize, x);
+            }
+        };
+        match own {
+            Some(octets) => worker.own(octets.len()).for_each(|i| look_up(octets[i].rows())),
+            None => worker.each(rows.len(), usize::MAX, look_up),
+        }
+    }
+
+    /// A phase: packs rows; or a thread's own ones.
+    pub fn pack(&self, worker: &mut Worker<'_>, own: bool, task: &Pack<'_>) {
+        if own {
+            for octet in worker.own(task.octets.len()) {
+                unsafe { (self.pack)(task, octet * task.blocks..(octet + 1) * task.blocks) }
+            }
+            return;
+        }
         worker.each(task.units(), usize::MAX, |span| unsafe { (self.pack)(task, span) });
+    }
+
+    /// Products of a thread's own rows.
+    pub fn product_own(&self, worker: &Worker<'_>, task: &Product<'_>) {
+        let task = Product { turn: (worker.index, worker.count), ..*task };
+        if worker.index < task.octets.len() {
+            unsafe { (self.product)(&task, 0..task.units()) }
+        }
     }
 
     /// A phase: computes products. With `pack` its rows are first packed into a place of this
@@ -177,19 +214,41 @@ impl Table {
         });
     }
 
-    /// A phase: computes A·x of adapters.
-    pub fn inner(&self, worker: &mut Worker<'_>, task: &Inner<'_>) {
+    /// A phase: computes A·x of adapters; or those of a thread's own rows.
+    pub fn inner(&self, worker: &mut Worker<'_>, own: Option<&[Octet]>, task: &Inner<'_>) {
+        if let Some(octets) = own {
+            for octet in worker.own(octets.len()) {
+                unsafe { (self.inner)(task, octets[octet].rows()) }
+            }
+            return;
+        }
         worker.each(task.low.rows.len(), usize::MAX, |span| unsafe { (self.inner)(task, span) });
     }
 
-    /// A phase: writes keys and values.
-    pub fn keep(&self, worker: &mut Worker<'_>, task: &Attention<'_>) {
+    /// A phase: writes keys and values; threads may keep to their own rows.
+    pub fn keep(&self, worker: &mut Worker<'_>, own: Option<&[Octet]>, task: &Attention<'_>) {
+        if let Some(octets) = own {
+            for octet in worker.own(octets.len()) {
+                unsafe { (self.keep)(task, octets[octet].rows()) }
+            }
+            // Rows may read what others have written.
+            worker.meet();
+            return;
+        }
         worker.each(task.rows.len(), usize::MAX, |span| unsafe { (self.keep)(task, span) });
     }
 
-    /// A phase: computes attention.
-    pub fn attend(&self, worker: &mut Worker<'_>, task: &Attention<'_>) {
+    /// A phase: computes attention; or that of a thread's own rows.
+    pub fn attend(&self, worker: &mut Worker<'_>, own: bool, task: &Attention<'_>) {
         let thread = worker.index;
+        if own {
+            for unit in 0..task.units() {
+                if task.groups[unit % task.groups.len()].octet % worker.count == thread {
+                    unsafe { (self.attend)(task, unit..unit + 1, thread) }
+                }
+            }
+            return;
+        }
         worker.each(task.units(), 1, |span| unsafe { (self.attend)(task, span, thread) });
     }
 
@@ -212,7 +271,7 @@ mod tests {
     use weights::{Matrix, Storage};
 
     use super::*;
-    use crate::pool::{Pool, Shared};
+    use crate::pool::Pool;
 
     fn random(rng: &mut ChaCha8Rng, len: usize) -> Vec<f32> {
         (0..len).map(|_| rng.random_range(-2.0..2.0)).collect()
@@ -230,7 +289,7 @@ mod tests {
     }
 
     /// y = W·x of every path for packed rows, and in f64 from the weights as stored.
-    fn products(matrix: &Matrix, exact: bool, rows: usize, x: &[f32]) -> (Vec<Vec<f32>>, Vec<f64>) {
+    fn products(matrix: &Matrix, exact: bool, own: bool, rows: usize, x: &[f32]) -> (Vec<Vec<f32>>, Vec<f64>) {
         let packed = Packed::new(&[matrix], Order::Sequence, exact);
         let stride = matrix.cols.next_multiple_of(32);
         let mut from = Shared::new(0f32, rows * stride);
@@ -241,14 +300,24 @@ mod tests {
         let mut all = Vec::new();
         for kernels in Kernels::ALL.into_iter().filter(|kernels| kernels.available()) {
             let table = Table::new(kernels).expect("available");
-            let to = Activations::new(rows, packed.blocks, exact);
+            let octets = Octet::split(rows, 1 + rows % 2);
+            let to = Activations::new(octets.len(), packed.blocks, exact);
             let mut y = Shared::new(0f32, rows * width);
-            let pack =
-                Pack { from: &from, stride, rows, index: None, norm: None, blocks: packed.blocks, to: &to, copy: None };
+            let pack = Pack {
+                from: &from,
+                stride,
+                octets: &octets,
+                index: None,
+                norm: None,
+                blocks: packed.blocks,
+                to: &to,
+                copy: None,
+            };
             let product = Product {
                 weights: &packed,
                 input: &to,
-                rows,
+                octets: &octets,
+                turn: (0, 1),
                 bias: None,
                 low: None,
                 finish: Finish::Store,
@@ -256,8 +325,8 @@ mod tests {
                 stride: width,
             };
             Pool::new(2, 2).expect("threads start").run(&|worker| {
-                table.pack(worker, &pack);
-                table.product(worker, None, &product);
+                table.pack(worker, own, &pack);
+                if own { table.product_own(worker, &product) } else { table.product(worker, None, &product) }
             });
             all.push(y.get_mut().to_vec());
         }
@@ -284,7 +353,7 @@ mod tests {
                     cases.push((q4(&mut rng, outputs, inputs), false, 0.4));
                 }
                 for (matrix, exact, tolerance) in cases {
-                    let (all, expected) = products(&matrix, exact, rows, &x);
+                    let (all, expected) = products(&matrix, exact, rows % 3 == 0, rows, &x);
                     for (y, expected) in all[0].iter().zip(&expected) {
                         // Activations of eight bits: 96 products with errors up to 2 · 2/254 each.
                         assert!((f64::from(*y) - expected).abs() < tolerance, "{y}, not {expected}");

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use super::activations::{Activations, Block};
+use super::activations::{Activations, Block, Octet};
 use super::isa::{Isa, Lanes};
 use crate::pool::Shared;
 
@@ -15,11 +15,12 @@ pub(crate) struct Norm<'a> {
 }
 
 /// Rows to be put into the kernels' form, normalised on the way if asked.
+#[derive(Clone, Copy)]
 pub(crate) struct Pack<'a> {
     /// Rows of `stride` values, of which the first `blocks · 32` are taken.
     pub from: &'a Shared<f32>,
     pub stride: usize,
-    pub rows: usize,
+    pub octets: &'a [Octet],
     /// Which rows are taken; all in order without it.
     pub index: Option<&'a [u32]>,
     pub norm: Option<Norm<'a>>,
@@ -30,9 +31,9 @@ pub(crate) struct Pack<'a> {
 }
 
 impl Pack<'_> {
-    /// Units of work: blocks of eight rows.
+    /// Units of work: blocks of octets.
     pub fn units(&self) -> usize {
-        self.rows.div_ceil(8) * self.blocks
+        self.octets.len() * self.blocks
     }
 }
 
@@ -44,13 +45,14 @@ impl Pack<'_> {
 pub(super) unsafe fn pack<I: Isa>(task: &Pack<'_>, span: Range<usize>) {
     let mut unit = span.start;
     while unit < span.end {
-        let pack = unit / task.blocks;
+        let at = unit / task.blocks;
+        let octet = task.octets[at];
         let first = unit % task.blocks;
         let last = (first + span.end - unit).min(task.blocks);
-        for r in 0..(task.rows - pack * 8).min(8) {
-            let row = pack * 8 + r;
-            let at = task.index.map_or(row, |index| index[row] as usize);
-            let from = task.from.at(at * task.stride).cast_const();
+        for r in 0..octet.count {
+            let row = octet.first + r;
+            let source = task.index.map_or(row, |index| index[row] as usize);
+            let from = task.from.at(source * task.stride).cast_const();
             // SAFETY: rows are `stride` long, which is at least `blocks · 32`; units are disjoint.
             unsafe {
                 let factor = match task.norm {
@@ -69,7 +71,7 @@ pub(super) unsafe fn pack<I: Isa>(task: &Pack<'_>, span: Range<usize>) {
                         v[0].store(copy.at(row * task.blocks * 32 + b * 32));
                         v[1].store(copy.at(row * task.blocks * 32 + b * 32 + 16));
                     }
-                    let to = pack * task.blocks + b;
+                    let to = at * task.to.stride + b;
                     if task.to.exact {
                         let mut values = [0f32; 32];
                         v[0].store(values.as_mut_ptr());

@@ -108,6 +108,7 @@ fn fold(mut v: [f32; 16], f: impl Fn(f32, f32) -> f32) -> f32 {
 
 impl Isa for Plain {
     type V = Sixteen;
+    const WIDE: bool = false;
     unsafe fn q8<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results) {
         for t in 0..T {
             for r in 0..R {

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use super::activations::Activations;
+use super::activations::{Activations, Octet};
 use super::isa::{Isa, Lanes, Results, Strip};
 use super::math;
 use super::packed::{Layout, Line, Packed};
@@ -46,10 +46,13 @@ pub(crate) struct LowRank<'a> {
 pub(crate) const PARTS: usize = 3;
 
 /// y = W·x (+ bias) (+ scale·B·(A·x)), then [`Finish`].
+#[derive(Clone, Copy)]
 pub(crate) struct Product<'a> {
     pub weights: &'a Packed,
     pub input: &'a Activations,
-    pub rows: usize,
+    pub octets: &'a [Octet],
+    /// Which of them are computed: the first, and how many on the next one is.
+    pub turn: (usize, usize),
     /// One value for each output of the tiles.
     pub bias: Option<&'a [f32]>,
     pub low: Option<LowRank<'a>>,
@@ -93,39 +96,42 @@ pub(super) unsafe fn product<I: Isa>(task: &Product<'_>, span: Range<usize>) {
     for unit in span.clone() {
         let count = (tiles - unit * 2).min(2);
         let lines = weights.lines(unit * 2..unit * 2 + count);
-        for pack in 0..task.rows.div_ceil(8) {
-            let rows = (task.rows - pack * 8).min(8);
+        let (first, every) = task.turn;
+        let passes = (task.octets.len() - first).div_ceil(every);
+        for pass in 0..passes {
+            let at = first + pass * every;
+            let Octet { first, count: rows } = task.octets[at];
             let strip = Strip {
                 tiles: lines.as_ptr().cast(),
                 stride: weights.tile_lines() * 64,
                 blocks: weights.blocks,
-                ahead: pack == 0 && unit + 1 < span.end,
+                ahead: pass == 0 && unit + 1 < span.end,
             };
             // SAFETY: the strip is a slice of the matrix, the activations hold `rows` rows of
             // `blocks` blocks, and the path's features are there by contract.
             unsafe {
                 match (weights.layout, count) {
                     (Layout::Q8, 2) => {
-                        by_rows!(I, q8, 2, rows, strip, task.input.codes.at(pack * weights.blocks), &mut out)
+                        by_rows!(I, q8, 2, rows, strip, task.input.codes.at(at * task.input.stride), &mut out)
                     }
                     (Layout::Q8, _) => {
-                        by_rows!(I, q8, 1, rows, strip, task.input.codes.at(pack * weights.blocks), &mut out)
+                        by_rows!(I, q8, 1, rows, strip, task.input.codes.at(at * task.input.stride), &mut out)
                     }
                     (Layout::Q4, 2) => {
-                        by_rows!(I, q4, 2, rows, strip, task.input.codes.at(pack * weights.blocks), &mut out)
+                        by_rows!(I, q4, 2, rows, strip, task.input.codes.at(at * task.input.stride), &mut out)
                     }
                     (Layout::Q4, _) => {
-                        by_rows!(I, q4, 1, rows, strip, task.input.codes.at(pack * weights.blocks), &mut out)
+                        by_rows!(I, q4, 1, rows, strip, task.input.codes.at(at * task.input.stride), &mut out)
                     }
                     (Layout::F32, 2) => {
-                        by_rows!(I, f32, 2, rows, strip, task.input.plain.at(pack * weights.blocks), &mut out)
+                        by_rows!(I, f32, 2, rows, strip, task.input.plain.at(at * task.input.stride), &mut out)
                     }
                     (Layout::F32, _) => {
-                        by_rows!(I, f32, 1, rows, strip, task.input.plain.at(pack * weights.blocks), &mut out)
+                        by_rows!(I, f32, 1, rows, strip, task.input.plain.at(at * task.input.stride), &mut out)
                     }
                 }
                 for (r, values) in out.0[..rows].iter().enumerate() {
-                    end::<I>(task, unit, count, pack * 8 + r, values);
+                    end::<I>(task, unit, count, first + r, values);
                 }
             }
         }
@@ -185,6 +191,7 @@ unsafe fn combine<I: Isa>(lines: &[Line], x: &[f32]) -> I::V {
 }
 
 /// A·x for the rows that have an adapter; a unit is a row.
+#[derive(Clone, Copy)]
 pub(crate) struct Inner<'a> {
     pub low: LowRank<'a>,
     /// Rows as numbers, `width` values each, a multiple of 32.
