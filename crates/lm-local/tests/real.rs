@@ -142,4 +142,27 @@ mod real {
             assert!(value.is_object(), "{}", completion.text);
         }
     }
+    /// Memory that this process has touched and still holds, bytes.
+    #[cfg(target_os = "linux")]
+    fn resident() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").expect("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") << 10
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn sixty_four_continuations_of_a_long_prefix_need_little_more_memory_than_one() {
+        let model = load(&smollm(), Config::default());
+        let tokens = model.tokenizer().raw(&TEXT.repeat(20))[..2000].to_vec();
+        let sampling = Sampling { temperature: 1.0, ..Sampling::default() };
+        let ask = |n| Generate { n, sampling, ..Generate::greedy(Prompt::Tokens(tokens.clone()), 16) };
+        model.generate(ask(1)).await.expect("generates");
+        let (one, pages) = (resident(), model.statistics().pages_used);
+        model.generate(ask(64)).await.expect("generates");
+        let (all, more) = (resident(), model.statistics().pages_used);
+        assert!(all * 10 <= one * 13, "{all} bytes for 64 continuations, {one} for one");
+        // Each continuation has a page of its own, and nobody a copy of the prefix.
+        assert!(more <= pages + 64, "{more} pages for 64 continuations, {pages} for one");
+    }
 }
