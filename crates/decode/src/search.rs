@@ -29,7 +29,10 @@ pub async fn search(
         let problem = "must be given where a strategy draws as many paths as it pays for".into();
         return Err(Error::Request { field: "budget", problem });
     }
-    let session = Session::new(model, strategy, request, tools, progress);
+    // A remote model knows what it can do only once it was asked.
+    let failed = |source| Error::Model { node: 0, operation: "ask what the model can do", source };
+    let able = model.discover().await.map_err(failed)?;
+    let session = Session::new(model, able, strategy, request, tools, progress);
     match strategy {
         Strategy::Greedy => greedy::search(session).await,
         Strategy::Sampling(settings) => sampling::search(session, settings).await,

@@ -111,6 +111,7 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     pub fn new(
         model: &'a SharedModel,
+        able: Capabilities,
         strategy: &'a Strategy,
         request: &'a Request,
         tools: &'a Tools<'a>,
@@ -140,7 +141,7 @@ impl<'a> Session<'a> {
             strategy,
             request,
             tools,
-            able: model.capabilities(),
+            able,
             nodes: vec![root],
             rounds: Vec::new(),
             stopped: Stopped::Done,

@@ -174,8 +174,11 @@ fn count(n: usize) -> String {
     if n == 0 { String::new() } else { format!("-{n}") }
 }
 
+/// What an ending sets.
+type Ending = fn(&mut Phi);
+
 /// φ's endings, in the order in which a name puts them.
-const ENDINGS: &[(&str, fn(&mut Phi))] = &[
+const ENDINGS: &[(&str, Ending)] = &[
     ("-no-foresight", |phi| phi.foresight = false),
     ("-no-cluster", |phi| phi.clustering = Clustering::Off),
     ("-encoder", |phi| phi.clustering = Clustering::Encoder),

@@ -1,5 +1,7 @@
 //! Every strategy, on a model whose probabilities are known.
 
+#![allow(clippy::unwrap_used)]
+
 mod grammar;
 
 use std::sync::Arc;

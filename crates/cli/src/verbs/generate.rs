@@ -2,7 +2,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use decode::{Boundary, Event, Search, Stopped, Strategy, Tools};
+use decode::{Boundary, Clustering, Event, Search, Stopped, Strategy, Tools};
 use lm::{Generate, Prompt, Sampling};
 
 use crate::context::Context;
@@ -147,6 +147,10 @@ fn search(arguments: &Arguments, strategy: &Strategy, context: &Context) -> anyh
         budget: context.shared.token_budget,
         ..decode::Request::new(prompt, arguments.sampling.max_tokens, recipe.seed)
     };
+    let encoder = match strategy {
+        Strategy::Phi(phi) if phi.clustering == Clustering::Encoder => Some(run::models::encoder(&context.sources())?),
+        _ => None,
+    };
     context.end();
     let shared = &context.shared;
     // A single path comes word by word; a search shows how far it is, and its answer at the end.
@@ -165,7 +169,7 @@ fn search(arguments: &Arguments, strategy: &Strategy, context: &Context) -> anyh
         }
         _ => {}
     };
-    let tools = Tools::default();
+    let tools = Tools { embedder: encoder.as_deref(), ..Tools::default() };
     let found =
         context.ask(async { Ok(decode::search(&model.shared, strategy, &request, &tools, &mut progress).await) });
     if line {

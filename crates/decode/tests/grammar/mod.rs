@@ -214,11 +214,11 @@ impl LanguageModel for Grammar {
             for word in &completion.tokens {
                 let text = self.words[*word as usize].to_string();
                 if request.stop.is_empty() {
-                    sink(Delta { index, text });
+                    sink(Delta { index, text, logprobs: Vec::new() });
                 }
             }
             if !request.stop.is_empty() {
-                sink(Delta { index, text: completion.text.clone() });
+                sink(Delta { index, text: completion.text.clone(), logprobs: Vec::new() });
             }
             completions.push(completion);
         }
