@@ -131,7 +131,7 @@ export function shape(search) {
 export const isPruned = node => /prun|not_|drop|discard|abandon|reject/.test(node.fate ?? '');
 
 const FATES = {
-  kept: 'kept', chosen: 'chosen', completed: 'complete', expanded: 'expanded', width_pruned: 'pruned',
+  kept: 'kept', chosen: 'chosen', completed: 'complete', expanded: 'went on', width_pruned: 'pruned',
   not_sampled: 'not drawn', cut: 'cut off', open: 'open',
 };
 

@@ -31,6 +31,9 @@ export function mark(cluster) {
   return badge;
 }
 
+/** Dropped, or so fresh that nothing is known of it yet: one line is enough. */
+const isThin = node => isPruned(node) || (node.fate === 'open' && !Number.isFinite(node.value));
+
 const shown = node => node.text.trim().replace(/\s*\n\s*/g, ' ⏎ ') || '(nothing)';
 
 export class Tree {
@@ -92,7 +95,7 @@ export class Tree {
     const steps = Math.max(1, tree.columns.length - 1);
     // Columns grow to fill the width where there is room, up to a comfortable line.
     const column = Math.max(Math.min(214, wide - 60), Math.min(460, (wide - ROOT - 2 * EDGE) / steps - GAP));
-    const height = id => tree.depth.get(id) === 0 ? ROOT : isPruned(tree.by.get(id)) ? THIN : TALL;
+    const height = id => tree.depth.get(id) === 0 ? ROOT : isThin(tree.by.get(id)) ? THIN : TALL;
     const packed = tree.columns.map(ids => {
       const groups = [];
       for (const id of ids) {
@@ -165,7 +168,7 @@ export class Tree {
       if (tree.children.get(id).length) card.setAttribute('aria-expanded', 'true');
       const range = best[tree.depth.get(id)], on = tree.path.has(id);
       const share = Number.isFinite(node.value) && range.top > range.low ? (node.value - range.low) / (range.top - range.low) : null;
-      const kind = `node${isPruned(node) ? ' off' : ''}${on ? ' best' : ''}${tree.depth.get(id) === 0 ? ' root' : ''}`;
+      const kind = `node${isThin(node) ? ' thin' : ''}${isPruned(node) ? ' off' : ''}${on ? ' best' : ''}${tree.depth.get(id) === 0 ? ' root' : ''}`;
       const told = `${kind}|${node.text}|${node.fate}|${node.value}|${share}|${node.cluster}|${node.logprob}|${node.foresight?.logprob}|${node.visits}|${node.why}`;
       if (card.told !== told) {
         card.told = told;
@@ -180,12 +183,13 @@ export class Tree {
 
   fill(card, node, share, kind) {
     card.className = kind;
-    const off = isPruned(node), root = this.tree.depth.get(node.id) === 0;
+    const root = this.tree.depth.get(node.id) === 0;
     const badge = Number.isInteger(node.cluster) ? mark(node.cluster) : null;
     if (root) {
       card.replaceChildren('?');
-    } else if (off) {
-      card.replaceChildren(...[badge, make('span', 'step', shown(node)), make('span', 'fate', fate(node))].filter(Boolean));
+    } else if (isThin(node)) {
+      const end = isPruned(node) ? make('span', 'fate', fate(node)) : make('span', 'figures', Number.isFinite(node.logprob) ? `s ${number(node.logprob)}` : '');
+      card.replaceChildren(...[badge, make('span', 'step', shown(node)), end].filter(Boolean));
     } else {
       const bar = make('i', 'bar', make('i'));
       bar.firstChild.style.width = `${Math.round(100 * (share ?? 0))}%`;
@@ -217,11 +221,11 @@ export class Tree {
     const { tree, at, size } = this, heads = [];
     tree.columns.forEach((ids, depth) => {
       if (depth === 0) return;
-      const nodes = ids.map(id => tree.by.get(id)), ahead = nodes.filter(node => node.foresight).length;
-      const on = nodes.filter(node => !isPruned(node)).length;
-      const numbers = [nodes.length, ...(ahead ? [ahead] : []), on];
-      const flow = make('span', 'quiet', numbers.length > 1 && nodes.length > 1 ? numbers.join(' → ') : '');
-      flow.title = ahead ? `${nodes.length} candidates, ${ahead} looked ahead, ${on} went on` : `${nodes.length} candidates, ${on} went on`;
+      // Tried, weighed, kept: each number only where it is less than the one before.
+      const nodes = ids.map(id => tree.by.get(id)), weighed = nodes.filter(node => Number.isFinite(node.value) || node.foresight).length;
+      const on = nodes.filter(node => !isPruned(node)).length, middle = on < weighed && weighed < nodes.length;
+      const flow = make('span', 'quiet', nodes.length < 2 ? '' : [nodes.length, ...(middle ? [weighed] : []), ...(on < nodes.length ? [on] : [])].join(' → '));
+      flow.title = `${nodes.length} tried, ${middle ? `${weighed} weighed, ` : ''}${on} kept`;
       const step = nodes[0].step ?? depth, bar = make('span', 'mix');
       const sizes = new Map();
       for (const node of nodes) if (Number.isInteger(node.cluster)) sizes.set(node.cluster, (sizes.get(node.cluster) ?? 0) + 1);
@@ -416,8 +420,9 @@ function overview(search, tree, go) {
   if (search.nodes.some(node => Number.isFinite(node.value))) legend.push(['▬', 'the value of a step, against the best of its column']);
   if (search.nodes.some(node => Number.isFinite(node.logprob))) legend.push(['s', 'mean log-probability of a step']);
   if (search.nodes.some(node => node.foresight)) legend.push(['F', 'the same of the path it looked ahead to']);
+  if (search.nodes.some(node => Number.isInteger(node.visits))) legend.push(['4×', 'how often the search came through']);
   if (used.size) legend.push([make('span', 'marks', ...[...used].sort((a, b) => a - b).slice(0, 6).map(mark)), 'paths that say alike, in one step']);
-  if (search.nodes.some(isPruned)) legend.push([make('span', 'thin'), 'dropped; the reason shows on hover and focus']);
+  if (search.nodes.some(isPruned)) legend.push([make('span', 'stroke'), 'dropped; the reason shows on hover and focus']);
   if (legend.length) parts.push(make('h4', '', 'How to read it'), table(legend));
   if (search.rounds?.length) parts.push(make('h4', '', 'Rounds'), rounds(search.rounds));
   return parts;
