@@ -81,7 +81,7 @@ impl Exchange {
         if let Some(reply) = self.cache.get(&key) {
             self.meter.found();
             for (index, choice) in reply.choices.iter().enumerate() {
-                sink(Delta { index, text: choice.text.clone() });
+                sink(Delta { index, text: choice.text.clone(), logprobs: Vec::new() });
             }
             return Ok(reply);
         }

@@ -273,7 +273,7 @@ impl LanguageModel for HttpModel {
         let mut replies = Vec::new();
         for (place, (body, seed)) in self.bodies(&request, true).await?.into_iter().enumerate() {
             // Where each completion is a request of its own, the server numbers each one 0.
-            let mut numbered = |delta: Delta| sink(Delta { index: delta.index + place, text: delta.text });
+            let mut numbered = |delta: Delta| sink(Delta { index: delta.index + place, ..delta });
             replies.push(self.exchange.ask(&body, seed, &mut numbered).await?);
         }
         self.generation(&request, &replies)

@@ -279,7 +279,7 @@ impl Reply {
                 choice.cut(until, end.max(before));
             }
             let text = choice.text[before..].to_string();
-            sink(Delta { index: wire.index, text });
+            sink(Delta { index: wire.index, text, logprobs: Vec::new() });
         }
         if let Some(usage) = response.usage {
             let cached =

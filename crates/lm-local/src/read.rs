@@ -150,6 +150,7 @@ impl Scheduler {
                     guide: guide.as_ref().map(|guide| Mutex::new(guide.fork())),
                     tokens: Vec::new(),
                     logprobs: Vec::new(),
+                    told: 0,
                     seen: match request.sampling.repetition_penalty == 1.0 {
                         true => Vec::new(),
                         false => {
@@ -247,15 +248,18 @@ fn push(tokenizer: &Tokenizer, live: &mut Live, completing: &mut Completing, rea
     let Ask::Generate { request, reply, .. } = &live.job.ask else { return Err(Finish::Stop) };
     let index = completing.index;
     // A closed channel is a cancelled request, which the next step notices.
-    let send = |text: String| {
+    let send = |completing: &mut Completing, text: String| {
         if !text.is_empty() {
-            let _ = reply.send(Event::Delta(Delta { index, text }));
+            let logprobs = completing.logprobs[completing.told..].to_vec();
+            completing.told = completing.logprobs.len();
+            let _ = reply.send(Event::Delta(Delta { index, text, logprobs }));
         }
     };
     live.drawn += 1;
     let token = reading.token;
     if tokenizer.eos.contains(&token) {
-        send(completing.text.finish().0);
+        let rest = completing.text.finish().0;
+        send(completing, rest);
         return Err(Finish::Stop);
     }
     completing.tokens.push(token);
@@ -268,13 +272,13 @@ fn push(tokenizer: &Tokenizer, live: &mut Live, completing: &mut Completing, rea
         completing.seen.insert(at, token);
     }
     let (text, end) = completing.text.push(token);
-    send(text);
+    send(completing, text);
     if let Some(finish) = end {
         return Err(finish);
     }
     if reading.complete || completing.tokens.len() >= request.max_tokens {
         let (text, stopped) = completing.text.finish();
-        send(text);
+        send(completing, text);
         return Err(if stopped || reading.complete { Finish::Stop } else { Finish::Length });
     }
     Ok(token)

@@ -146,6 +146,8 @@ pub(crate) struct Completing {
     pub guide: Option<Mutex<Guide>>,
     pub tokens: Vec<u32>,
     pub logprobs: Vec<TokenLogprob>,
+    /// How many of `logprobs` went out with pieces of text.
+    pub told: usize,
     /// Tokens of prompt and completion, each once, if there is a repetition penalty.
     pub seen: Vec<u32>,
 }

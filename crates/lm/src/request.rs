@@ -177,12 +177,15 @@ impl Generate {
 }
 
 /// A piece of a completion, while it is generated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Delta {
     /// Which of the n completions.
     pub index: usize,
     /// New text.
     pub text: String,
+    /// The tokens that it took, if asked for log-probabilities and known already. Tokens that stand
+    /// in no piece, as those of a stop string, are in the finished completion only.
+    pub logprobs: Vec<TokenLogprob>,
 }
 
 /// Why a completion ended.

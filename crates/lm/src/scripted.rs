@@ -112,7 +112,7 @@ impl LanguageModel for ScriptedModel {
         let words = reply.split_whitespace().count() as u64;
         let completions = (0..request.n)
             .map(|index| {
-                sink(Delta { index, text: reply.clone() });
+                sink(Delta { index, text: reply.clone(), logprobs: Vec::new() });
                 Completion { text: reply.clone(), tokens: Vec::new(), logprobs: Vec::new(), finish }
             })
             .collect();

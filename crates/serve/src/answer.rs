@@ -86,7 +86,7 @@ impl Outlet {
 
     /// Sends text.
     pub fn text(&self, index: usize, text: impl Into<String>) {
-        self.send(Piece::Text(Delta { index, text: text.into() }));
+        self.send(Piece::Text(Delta { index, text: text.into(), logprobs: Vec::new() }));
     }
 }
 

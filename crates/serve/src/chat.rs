@@ -27,6 +27,7 @@ pub(crate) async fn chat(State(shared): State<Arc<Shared>>, request: Request) ->
         logprobs: ask.request.logprobs,
         include_usage: ask.include_usage,
         begun: vec![false; ask.request.n],
+        told: vec![0; ask.request.n],
     };
     let tools = shared.clone();
     answer(&shared, ask.streamed, shape, |outlet| work(ask, outlet, tools)).await
@@ -116,6 +117,8 @@ struct Chat {
     include_usage: bool,
     /// Whether a choice's first chunk, which names the role, was sent.
     begun: Vec<bool>,
+    /// Tokens of each choice whose log-probabilities were sent.
+    told: Vec<usize>,
 }
 
 impl Chat {
@@ -133,17 +136,14 @@ impl Chat {
         chunk
     }
 
-    fn delta(&self, index: usize, delta: Value) -> Value {
-        self.chunk(json!([{ "index": index, "delta": delta, "logprobs": null, "finish_reason": null }]))
+    fn delta(&self, index: usize, delta: Value, logprobs: Value) -> Value {
+        self.chunk(json!([{ "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": null }]))
     }
 
     fn begin(&mut self, index: usize) -> Option<Value> {
         let begun = self.begun.get_mut(index)?;
-        (!std::mem::replace(begun, true)).then(|| self.delta(index, json!({ "role": "assistant", "content": "" })))
-    }
-
-    fn logprobs(&self, choice: &Choice) -> Value {
-        if self.logprobs { logprobs::chat(&choice.completion.logprobs) } else { Value::Null }
+        let first = json!({ "role": "assistant", "content": "" });
+        (!std::mem::replace(begun, true)).then(|| self.delta(index, first, Value::Null))
     }
 }
 
@@ -158,7 +158,7 @@ impl Shape for Chat {
                     "content": format!("{echo}{}", choice.completion.text),
                     "refusal": null,
                 },
-                "logprobs": self.logprobs(choice),
+                "logprobs": self.logprobs.then(|| logprobs::chat(&choice.completion.logprobs)),
                 "finish_reason": logprobs::finish(choice.completion.finish),
             })
         };
@@ -180,7 +180,11 @@ impl Shape for Chat {
         match piece {
             Piece::Text(delta) => {
                 let first = self.begin(delta.index);
-                let text = self.delta(delta.index, json!({ "content": delta.text }));
+                let tokens = (!delta.logprobs.is_empty()).then(|| logprobs::chat(&delta.logprobs));
+                if let Some(told) = self.told.get_mut(delta.index) {
+                    *told += delta.logprobs.len();
+                }
+                let text = self.delta(delta.index, json!({ "content": delta.text }), tokens.unwrap_or_default());
                 first.into_iter().chain([text]).collect()
             }
             Piece::Event(event) => {
@@ -196,9 +200,11 @@ impl Shape for Chat {
         for (index, choice) in answer.choices.iter().enumerate() {
             chunks.extend(self.begin(index));
             let reason = logprobs::finish(choice.completion.finish);
-            chunks.push(self.chunk(json!([
-                { "index": index, "delta": {}, "logprobs": self.logprobs(choice), "finish_reason": reason }
-            ])));
+            let tokens = &choice.completion.logprobs;
+            let rest = tokens.get(self.told.get(index).copied().unwrap_or(0)..).filter(|rest| !rest.is_empty());
+            let rest = rest.map(logprobs::chat);
+            chunks
+                .push(self.chunk(json!([{ "index": index, "delta": {}, "logprobs": rest, "finish_reason": reason }])));
         }
         if self.include_usage || answer.search.is_some() {
             let mut last = self.chunk(json!([]));

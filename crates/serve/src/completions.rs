@@ -37,6 +37,8 @@ pub(crate) async fn completions(State(shared): State<Arc<Shared>>, request: Requ
         model: ask.name.clone(),
         logprobs: ask.request.logprobs,
         include_usage: ask.include_usage,
+        echo: ask.echo,
+        told: vec![(0, 0); prompts.len() * ask.request.n],
     };
     let tools = shared.clone();
     answer(&shared, ask.streamed, shape, |outlet| work(ask, prompts, outlet, tools)).await
@@ -215,6 +217,10 @@ struct Plain {
     model: String,
     logprobs: bool,
     include_usage: bool,
+    /// The prompt's log-probabilities come at the end of a stream, and so do all.
+    echo: bool,
+    /// Characters and tokens of each choice that were sent.
+    told: Vec<(usize, usize)>,
 }
 
 impl Plain {
@@ -262,9 +268,19 @@ impl Shape for Plain {
 
     fn piece(&mut self, piece: Piece) -> Vec<Value> {
         vec![match piece {
-            Piece::Text(delta) => self.chunk(vec![
-                json!({ "index": delta.index, "text": delta.text, "logprobs": null, "finish_reason": null }),
-            ]),
+            Piece::Text(delta) => {
+                let mut tokens = Value::Null;
+                if let Some((characters, told)) = self.told.get_mut(delta.index).filter(|_| !self.echo) {
+                    if !delta.logprobs.is_empty() {
+                        tokens = logprobs::part(&delta.text, *characters, &delta.logprobs);
+                    }
+                    *characters += delta.text.chars().count();
+                    *told += delta.logprobs.len();
+                }
+                let choice =
+                    json!({ "index": delta.index, "text": delta.text, "logprobs": tokens, "finish_reason": null });
+                self.chunk(vec![choice])
+            }
             Piece::Event(event) => {
                 let mut chunk = self.chunk(Vec::new());
                 chunk["search_event"] = event;
@@ -276,9 +292,13 @@ impl Shape for Plain {
     fn end(&mut self, answer: Answer) -> Vec<Value> {
         let last = |(index, choice): (usize, &Choice)| {
             let reason = logprobs::finish(choice.completion.finish);
-            self.chunk(vec![
-                json!({ "index": index, "text": "", "logprobs": self.logprobs(choice), "finish_reason": reason }),
-            ])
+            let (characters, told) = self.told.get(index).copied().unwrap_or_default();
+            let rest = choice.completion.logprobs.get(told..).filter(|rest| !rest.is_empty());
+            let tokens = match self.echo {
+                true => self.logprobs(choice),
+                false => rest.map(|rest| logprobs::part("", characters, rest)).unwrap_or_default(),
+            };
+            self.chunk(vec![json!({ "index": index, "text": "", "logprobs": tokens, "finish_reason": reason })])
         };
         let mut chunks: Vec<_> = answer.choices.iter().enumerate().map(last).collect();
         if self.include_usage || answer.search.is_some() {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use futures::StreamExt;
@@ -114,21 +114,24 @@ pub(crate) fn short(value: &Value) -> String {
 /// All bytes of a body. One that is a little too long is read to its end all the same, because a
 /// client that is cut off while it sends seldom sees the answer.
 async fn gather(body: Body, limit: usize) -> Answered<Vec<u8>> {
+    // Longer than this is not waited for, announced or sent.
+    let patience = limit.saturating_mul(8);
     let (mut bytes, mut length) = (Vec::new(), 0usize);
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
+    while length.max(announced) <= patience
+        && let Some(chunk) = chunks.next().await
+    {
         let chunk = chunk
             .map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, "broken_body", format!("the body broke off: {e}")))?;
         length += chunk.len();
         if length <= limit {
             bytes.extend_from_slice(&chunk);
-        } else if length > limit.saturating_mul(8) {
-            break;
         } else {
             bytes = Vec::new();
         }
     }
-    if length > limit {
+    if length.max(announced) > limit {
         let message = format!("the body is larger than {limit} bytes");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message));
     }
@@ -137,6 +140,12 @@ async fn gather(body: Body, limit: usize) -> Answered<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use futures::FutureExt;
+    use hyper::body::{Frame, SizeHint};
+
     use super::*;
 
     fn fields(text: &str) -> Fields {
@@ -171,5 +180,33 @@ mod tests {
         ] {
             assert_eq!(Fields::parse(bytes).err().map(|refusal| refusal.code), Some(code));
         }
+    }
+
+    /// Announces bytes that never come.
+    struct Silent(u64);
+
+    impl HttpBody for Silent {
+        type Data = axum::body::Bytes;
+        type Error = axum::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<std::result::Result<Frame<Self::Data>, Self::Error>>> {
+            Poll::Pending
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.0)
+        }
+    }
+
+    #[test]
+    fn a_body_announced_far_too_long_is_refused_at_once() {
+        let refused = gather(Body::new(Silent(1 << 40)), 100).now_or_never().expect("at once");
+        assert_eq!(refused.err().map(|refusal| refusal.code), Some("body_too_large"));
+        assert!(gather(Body::new(Silent(101)), 100).now_or_never().is_none(), "a little too long is read");
+        assert_eq!(gather(Body::from("x".repeat(100)), 100).now_or_never().map(|read| read.is_ok()), Some(true));
+        assert_eq!(gather(Body::from("x".repeat(101)), 100).now_or_never().map(|read| read.is_ok()), Some(false));
     }
 }

@@ -31,20 +31,25 @@ pub(crate) fn chat(tokens: &[TokenLogprob]) -> Value {
 
 /// As plain completions have them: a list a property, over the echoed prompt and the completion.
 pub(crate) fn plain(choice: &Choice) -> Value {
+    let (echoed, before) = choice.echo.as_ref().map_or(("", &[][..]), |echo| (&echo.text, &echo.tokens));
+    let before = before.iter().map(|(text, token)| (text.as_str(), token.as_ref()));
+    let drawn = choice.completion.logprobs.iter().map(|token| (token.text.as_str(), Some(token)));
+    lists(&format!("{echoed}{}", choice.completion.text), 0, before.chain(drawn))
+}
+
+/// The same for a piece of text that begins at a character.
+pub(crate) fn part(text: &str, from: usize, tokens: &[TokenLogprob]) -> Value {
+    lists(text, from, tokens.iter().map(|token| (token.text.as_str(), Some(token))))
+}
+
+fn lists<'a>(text: &str, from: usize, all: impl Iterator<Item = (&'a str, Option<&'a TokenLogprob>)>) -> Value {
     let (mut tokens, mut logprobs, mut tops) = (Vec::new(), Vec::new(), Vec::new());
-    let mut add = |text: &str, token: Option<&TokenLogprob>| {
+    for (text, token) in all {
         tokens.push(text.to_owned());
         logprobs.push(token.map_or(Value::Null, |token| json!(token.logprob)));
         tops.push(token.map_or(Value::Null, top));
-    };
-    let mut text = String::new();
-    if let Some(echo) = &choice.echo {
-        text.push_str(&echo.text);
-        echo.tokens.iter().for_each(|(text, token)| add(text, token.as_ref()));
     }
-    text.push_str(&choice.completion.text);
-    choice.completion.logprobs.iter().for_each(|token| add(&token.text, Some(token)));
-    let offsets = offsets(&text, &tokens);
+    let offsets: Vec<_> = offsets(text, &tokens).into_iter().map(|offset| offset + from).collect();
     json!({ "tokens": tokens, "token_logprobs": logprobs, "top_logprobs": tops, "text_offset": offsets })
 }
 

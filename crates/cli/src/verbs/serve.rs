@@ -34,6 +34,9 @@ pub struct Arguments {
     /// One more model under a name of its own; repeatable
     #[arg(long, value_name = "NAME=MODEL", value_parser = named)]
     also: Vec<(String, String)>,
+    /// Fetch the encoder (all-MiniLM-L6-v2) if it is not here: for /v1/embeddings, and for clusters by meaning
+    #[arg(long)]
+    encoder: bool,
     /// Requests that are worked on at once
     #[arg(long, default_value_t = serve::Config::default().concurrent)]
     concurrent: usize,
@@ -70,6 +73,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         let loaded = run::models::load(model, &recipe, &sources)?;
         models.entries.push(Entry { id: id.clone(), model: loaded.shared, adapter: loaded.adapter });
     }
+    models.embedder = encoder(arguments, context)?;
     let given = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
     let made = (given.is_none() && !arguments.host.is_loopback()).then(fresh_token).transpose()?;
     let config = serve::Config {
@@ -100,6 +104,16 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     // A search that was cut off may still hold a thread; the process ends all the same.
     runtime.shutdown_background();
     served
+}
+
+/// The encoder, if it is asked for or on this machine already.
+fn encoder(arguments: &Arguments, context: &Context) -> run::Result<Option<std::sync::Arc<dyn lm::Embedder>>> {
+    let mut sources = context.sources();
+    if arguments.encoder {
+        return run::models::encoder(&sources).map(Some);
+    }
+    sources.options.offline = true;
+    Ok(run::models::encoder(&sources).ok())
 }
 
 /// Ready at Ctrl-C, a termination signal or the end of `--budget`. A further Ctrl-C ends the process at once.

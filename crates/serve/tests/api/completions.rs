@@ -125,8 +125,21 @@ async fn log_probabilities_without_echo_are_of_the_completion_alone() {
     let model = tiny();
     let house = House::of(model.clone()).await;
     let body = json!({ "prompt": "the sea", "max_tokens": 12, "logprobs": 0, "temperature": 0.9, "seed": 4, "n": 2 });
-    let answer = house.ask(PLAIN, body).await;
-    for choice in answer["choices"].as_array().expect("choices") {
+    let answer = house.ask(PLAIN, body.clone()).await;
+    let chunks = house.stream(PLAIN, body).await;
+    for (index, choice) in answer["choices"].as_array().expect("choices").iter().enumerate() {
+        let pieces: Vec<_> = chunks
+            .iter()
+            .map(|chunk| &chunk["choices"][0])
+            .filter(|piece| piece["index"] == index && !piece["logprobs"].is_null())
+            .collect();
+        assert!(pieces.len() > 1, "each piece comes with its tokens");
+        for name in ["tokens", "token_logprobs", "top_logprobs"] {
+            let all: Vec<_> = pieces.iter().flat_map(|piece| piece["logprobs"][name].as_array().expect(name)).collect();
+            assert_eq!(json!(all), choice["logprobs"][name]);
+        }
+        let offset = |piece: &&Value| piece["logprobs"]["text_offset"][0].as_u64();
+        assert!(offset(&pieces[0]) == Some(0) && pieces.windows(2).all(|pair| offset(&pair[0]) < offset(&pair[1])));
         let lists = &choice["logprobs"];
         let tokens = lists["tokens"].as_array().expect("tokens");
         assert!(!tokens.is_empty() && tokens.len() <= 12);

@@ -155,7 +155,7 @@ impl LanguageModel for Ticking {
     async fn stream(&self, request: Generate, sink: &mut (dyn FnMut(Delta) + Send)) -> lm::Result<Generation> {
         for _ in 0..self.words {
             tokio::time::sleep(self.tick).await;
-            (0..request.n).for_each(|index| sink(Delta { index, text: "tick ".into() }));
+            (0..request.n).for_each(|index| sink(Delta { index, text: "tick ".into(), logprobs: vec![] }));
         }
         if let Some(failure) = &self.failure {
             return Err(failure.clone());

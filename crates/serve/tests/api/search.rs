@@ -183,6 +183,13 @@ async fn search_over_a_remote_server() {
     let behind = House::of(tiny()).await;
     let remote = lm_http::HttpModel::new(lm_http::Config::for_address(&behind.url("/v1"))).expect("an address");
     let front = House::open(Models { entries: vec![entry("far", remote)], embedder: None }, Config::default()).await;
+    // Where a step ends by a pattern, the stream from behind is cut there.
+    let body = json!({
+        "model": "far:phi", "messages": [{ "role": "user", "content": "the sea" }], "boundary": "regex:[a-z]{2}",
+        "max_tokens": 30, "search": true, "seed": 1,
+    });
+    let answer = front.ask(CHAT, body).await;
+    assert!(record(&answer["search"]).nodes.len() > 4);
     let body = json!({
         "model": "far:phi", "prompt": "the sea", "boundary": "tokens:4", "max_tokens": 16, "search": true, "seed": 1,
     });
