@@ -496,7 +496,8 @@ async fn a_damaged_record_is_refused() {
     good.save(&file).unwrap();
     assert_eq!(Search::load(&file).unwrap(), good);
     assert!(matches!(Search::load(&folder.path().join("none.json")), Err(Error::File { .. })));
-    let damages: [(&str, fn(&mut Search)); 7] = [
+    type Damage = fn(&mut Search);
+    let damages: [(&str, Damage); 7] = [
         ("schema", |s| s.schema = 2),
         ("parent", |s| s.nodes[1].parent = Some(1)),
         ("parent", |s| s.nodes[2].step = 3),
@@ -511,7 +512,7 @@ async fn a_damaged_record_is_refused() {
         let error = bad.validate().unwrap_err().to_string();
         assert!(error.contains(word), "{word}: {error}");
     }
-    let lies: [fn(&mut Search); 6] = [
+    let lies: [Damage; 6] = [
         |s| s.rounds[0].values[0] += 0.01,
         |s| s.rounds[0].mean = s.rounds[0].mean.map(|m| m + 0.1),
         |s| s.rounds[0].advantages[1] -= 0.1,
