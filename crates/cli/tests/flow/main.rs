@@ -3,3 +3,4 @@
 mod bad_input;
 mod kill;
 mod setting;
+mod tasks;
