@@ -108,6 +108,7 @@ async fn what_a_turn_says_already_is_text_and_must_fit() {
 async fn a_step_ends_where_its_pattern_first_matches() {
     let model = tiny();
     let mut ended = 0;
+    let pattern = regex::Regex::new("[aeiou].*[0-9]").expect("a pattern");
     for seed in 0..40 {
         let request = Generate { max_tokens: 60, ..ask("the sea".into(), seed, 60) };
         let (whole, _) = one(&model, request.clone()).await;
@@ -115,7 +116,6 @@ async fn a_step_ends_where_its_pattern_first_matches() {
         let mut pieces = String::new();
         let step = model.stream(stepped, &mut |delta| pieces.push_str(&delta.text)).await.expect("generates");
         let step = &step.completions[0];
-        let pattern = regex::Regex::new("[aeiou].*[0-9]").expect("a pattern");
         let place = (1..=whole.tokens.len())
             .find(|len| pattern.is_match(model.tokenizer().decode(&whole.tokens[..*len]).trim_end_matches('\u{fffd}')));
         match place {
