@@ -184,7 +184,7 @@ BAD = [
     ("huge body", 413, lambda: raw(post(b'{"model": "' + b"x" * (9 << 20) + b'"}'))),
     ("huge length announced", 413, lambda: raw(post(b"{}", Content_Length=str(1 << 40)))),
     ("unknown model", 404, lambda: raw(change(model="nobody"))),
-    ("unknown strategy", 400, lambda: raw(change(model="m:phantasy"))),
+    ("unknown strategy", 404, lambda: raw(change(model="m:phantasy"))),
     ("no model of a wrong type", 400, lambda: raw(change(model=7))),
     ("negative n", 400, lambda: raw(change(n=-1))),
     ("n of a million", 400, lambda: raw(change(n=1_000_000))),

@@ -217,7 +217,7 @@ def errors():
     raises(openai.BadRequestError, ask(n=-1), param="n", type="invalid_request_error")
     raises(openai.BadRequestError, ask(temperature=-1), param="temperature")
     raises(openai.BadRequestError, ask(messages=[]), param="messages")
-    raises(openai.BadRequestError, ask(model="m:phantasy"))
+    raises(openai.NotFoundError, ask(model="m:phantasy"), param="model")
     raises(openai.BadRequestError, ask(messages=[{"role": "user", "content": "word " * 9000}]), code="context_length_exceeded")
     raises(openai.BadRequestError, ask(response_format={"type": "xml"}))
     raises(openai.BadRequestError, ask(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "thing"}}}))

@@ -1,14 +1,15 @@
 """One set of questions searched with φ-Decoding: by `lyceum serve`, and by the client below on
 llama.cpp's own server. Prints wall time, tokens and accuracy, and fails where a bar fails.
 
-    python3 benches/clients/phi.py MODEL.gguf Q8_0.gguf --server LLAMA-SERVER --lyceum target/release/lyceum \
+    python3 benches/clients/phi.py MODEL.gguf Q8_0.gguf MODEL.gguf --server LLAMA-SERVER --lyceum target/release/lyceum \
         --questions ASDiv/test.jsonl [--items 200] [--out phi.jsonl]
 
 The client is a second writing of the paper's method, from the paper and not from our code, so that
 equal accuracy and equal tokens also say that both do the same thing. The server gets what serves it
 best: a slot a path, one shared cache, prompts as tokens so that its cache finds them, and `n_cmpl`
-where several steps continue one path. Needs numpy. Answers are kept in --out, so a second call goes
-on where the first ended; questions take turns between the engines, and each is asked one at a time.
+where several steps continue one path, if that is faster. The first questions are asked one at a time, in
+turn between the engines, and timed; the others, several at once, are for accuracy and tokens. Needs numpy.
+Answers are kept in --out, so a second call goes on where the first ended.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import math
 import pathlib
 import re
 import sys
+import threading
 import time
 
 import numpy
@@ -44,11 +46,12 @@ class Piece:
 
     @property
     def mean(self):
-        return self.sum / self.known if self.known else 0.0
+        """Mean log-probability; none where nothing came but the end."""
+        return self.sum / self.known if self.known else None
 
 
 class Peer:
-    """φ over the peer's server."""
+    """One φ search over the peer's server."""
 
     def __init__(self, server, pool, together):
         self.server, self.pool, self.together = server, pool, together
@@ -83,7 +86,6 @@ class Peer:
         prompt = self.server.post("/apply-template", {"messages": [{"role": "user", "content": question}]})["prompt"]
         prompt = self.server.post("/tokenize", {"content": prompt, "parse_special": True, "add_special": True})["tokens"]
         generator = numpy.random.default_rng(seed)
-        self.decoded = 0
         drawn = iter(range(seed * 100_000, (seed + 1) * 100_000))
 
         def steps(beam, count):
@@ -104,7 +106,7 @@ class Peer:
             tokens = beam["tokens"] + piece.tokens
             whole = piece.end != "word" or len(tokens) >= limit
             return {"tokens": tokens, "text": beam["text"] + piece.text, "own": piece.text, "s": piece.mean,
-                    "done": whole, "before": beam["F"]}
+                    "s_before": beam["s"], "done": whole, "before": beam["F"]}
 
         def ahead(candidates, temperature):
             """F and the text that is clustered, for each."""
@@ -114,29 +116,38 @@ class Peer:
                     candidate["piece"] = self.draw(prompt + candidate["tokens"], 1, temperature, room, next(drawn), [])[0]
             list(self.pool.map(look, candidates))
             for candidate in candidates:
+                if not candidate["done"] and candidate["piece"].mean is None:
+                    candidate["done"] = True  # nothing more comes
                 candidate["F"] = candidate["s"] if candidate["done"] else candidate["piece"].mean
                 candidate["seen"] = candidate["own"] if candidate["done"] else candidate["piece"].text
 
-        beams = [{"tokens": [], "text": "", "F": 0.0, "done": False}]
+        open_, ended = [{"tokens": [], "text": "", "F": 0.0, "s": None, "done": False}], []
         for t in range(1, TMAX + 1):
-            counts = [BEAMS * ROLLOUTS] if t == 1 else [ROLLOUTS] * len(beams)
-            # A finished path draws nothing more; it stands as it is, and got neither better nor worse.
-            asked = self.pool.map(lambda pair: [pair[0] | {"before": pair[0]["F"]}] if pair[0]["done"] else steps(*pair), zip(beams, counts))
-            candidates = [candidate for group in asked for candidate in group]
+            # A path that was kept and has ended keeps its place and draws nothing more.
+            places = BEAMS - len(ended)
+            counts = [BEAMS * ROLLOUTS] if t == 1 else [ROLLOUTS] * len(open_)
+            candidates = [candidate for group in self.pool.map(steps, open_, counts) for candidate in group]
+            lowest = min((c["s"] for c in candidates if c["s"] is not None), default=0.0)
+            for candidate in candidates:
+                if candidate["s"] is None:
+                    candidate["s"] = lowest if candidate["s_before"] is None else candidate["s_before"]
             s = numpy.array([candidate["s"] for candidate in candidates])
             kept = [i for i in range(len(s)) if s[i] >= s.mean() - s.std() - 1e-12]
             pruned = [i for i in range(len(s)) if i not in kept]
-            while len(kept) < BEAMS and pruned:
+            while len(kept) < places and pruned:
                 kept.append(pruned.pop(generator.choice(len(pruned), p=softmax(s[pruned] / REFILL))))
             candidates = [candidates[i] for i in sorted(kept)]
             ahead(candidates, AHEAD)
             values, largest = weigh(candidates, generator)
-            beams = [candidates[i] for i in pick(values, BEAMS, generator)]
-            if all(beam["done"] for beam in beams) or (t >= TMIN and largest >= STOP):
+            chosen = [candidates[i] for i in pick(values, places, generator)]
+            ended += [candidate for candidate in chosen if candidate["done"]]
+            open_ = [candidate for candidate in chosen if not candidate["done"]]
+            if not open_ or (t >= TMIN and largest >= STOP):
                 break
-        for beam in beams:
+        for beam in open_:
             beam["before"] = beam["F"]
-        ahead(beams, FINAL)
+        ahead(open_, FINAL)
+        beams = ended + open_
         best = beams[int(numpy.argmax(weigh(beams, generator)[0]))]
         return best["text"] if best["done"] else best["text"] + best["piece"].text
 
@@ -206,22 +217,49 @@ def questions(path, count):
     return items[::step][:count]
 
 
-def interval(differences):
-    """Mean and half of its 95 % interval."""
-    values = numpy.array(differences, dtype=float)
-    return values.mean(), 1.96 * values.std(ddof=1) / math.sqrt(len(values))
+def peer_server(binary, model, port, slots):
+    """The peer with a slot a path and one cache for all."""
+    command = [binary, "-m", model, "--port", str(port), "-np", str(slots), "-c", str(slots * 512), "-kvu", "-t", "2"]
+    return Server(command, "/health")
+
+
+def report(name, ours, theirs, bar):
+    """Prints the comparison of two engines' rows; whether all bars hold."""
+    pairs = [(ours[i], theirs[i]) for i in sorted(set(ours) & set(theirs))]
+    timed = [(m, t) for m, t in pairs if m["alone"] and t["alone"]]
+    holds = True
+    if timed:
+        ratios = numpy.sort([t["seconds"] / m["seconds"] for m, t in timed])
+        reach = 1.96 * math.sqrt(len(ratios)) / 2
+        low, high = ratios[max(0, int(len(ratios) / 2 - reach))], ratios[min(len(ratios) - 1, int(len(ratios) / 2 + reach))]
+        sums = [sum(row[key] for row in rows) for rows in zip(*timed) for key in ("seconds", "tokens")]
+        whole, a_token = sums[2] / sums[0], (sums[2] / sums[3]) / (sums[0] / sums[1])
+        holds &= whole >= bar
+        print(f"{name}: {len(timed)} questions, one at a time: {sums[0]:.1f} s and {sums[2]:.1f} s, {whole:.2f}x (bar {bar}x: {'holds' if whole >= bar else 'FAILS'}); "
+              f"a question {numpy.median(ratios):.2f}x [{low:.2f}, {high:.2f}] in the median; a token {a_token:.2f}x; "
+              f"{sums[1] / sums[0]:.0f} and {sums[3] / sums[2]:.0f} tok/s")
+    for key, unit, scale in (("right", "% right", 100), ("tokens", "tokens", 1)):
+        mine, other = (scale * numpy.array([pair[k][key] for pair in pairs], dtype=float) for k in (0, 1))
+        difference = mine - other
+        half = 1.96 * difference.std(ddof=1) / math.sqrt(len(pairs))
+        within = abs(difference.mean()) <= half
+        holds &= within
+        print(f"{name}: {len(pairs)} questions: {mine.mean():.1f} and {other.mean():.1f} {unit}, difference {difference.mean():+.1f} ± {half:.1f} "
+              f"({'within' if within else 'OUTSIDE'} its 95 % interval)")
+    return holds
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("models", nargs="+", help="GGUF files; the first is also ours")
+    parser.add_argument("model", help="GGUF file that we run")
+    parser.add_argument("peers", nargs="+", help="GGUF files for llama-server; the first answers all questions")
     parser.add_argument("--server", required=True)
     parser.add_argument("--lyceum", required=True)
     parser.add_argument("--questions", required=True)
     parser.add_argument("--items", type=int, default=200)
+    parser.add_argument("--timed", type=int, default=20, help="the first so many are asked one at a time and timed")
+    parser.add_argument("--at-once", type=int, default=4, help="so many of the others are asked at once")
     parser.add_argument("--limit", type=int, default=128, help="tokens of a path")
-    parser.add_argument("--single", action="store_true", help="one request a step instead of n_cmpl")
-    parser.add_argument("--skip-first", type=int, default=0)
     parser.add_argument("--out", default="phi.jsonl")
     parser.add_argument("--bar", type=float, default=8.0)
     parser.add_argument("--port", type=int, default=9110)
@@ -230,70 +268,70 @@ def main():
     items = questions(a.questions, a.items)
     out = pathlib.Path(a.out)
     done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    have = {(row["engine"], row["item"]) for row in done}
-    names = ["lyceum"] + [pathlib.Path(model).stem.split(".")[-1].split("-")[-1] for model in a.models]
-    missing = [i for i in range(a.skip_first, len(items)) if any((name, i) not in have for name in names)]
-    if missing:
-        ours = lyceum(a.lyceum, a.port, "--name", "m", "--threads", "2", model=a.models[0])
-        slots = str(BEAMS * ROLLOUTS)
-        pool = concurrent.futures.ThreadPoolExecutor(BEAMS * ROLLOUTS * (1 + BEAMS))
-        peers = []
-        for place, model in enumerate(a.models):
-            command = [a.server, "-m", model, "--port", str(a.port + 1 + place), "-np", slots, "-c", "16384", "-kvu", "-t", "2"]
-            peers.append(Peer(Server(command, "/health"), pool, not a.single))
+    names = [re.search(r"([^.-]+)\.gguf$", model)[1] for model in a.peers]
+    pool = concurrent.futures.ThreadPoolExecutor(BEAMS * ROLLOUTS * 5 * a.at_once)
+    lock = threading.Lock()
 
-        def mine(question, seed):
-            body = {"model": "m", "messages": [{"role": "user", "content": question}], "strategy": "phi",
-                    "search": True, "max_tokens": a.limit, "seed": seed}
-            answer = ours.post("/v1/chat/completions", body)
-            return answer["choices"][0]["message"]["content"], answer["search"]["cost"]["decode"]
+    def mine(server, question, seed):
+        body = {"model": "m", "messages": [{"role": "user", "content": question}], "strategy": "phi",
+                "search": True, "max_tokens": a.limit, "seed": seed}
+        answer = server.post("/v1/chat/completions", body)
+        return answer["choices"][0]["message"]["content"], answer["search"]["cost"]["decode"]
 
-        def peer(which):
-            def run(question, seed):
-                text = peers[which].search(question, seed, a.limit)
-                return text, peers[which].decoded
-            return run
+    def theirs(server, together, question, seed):
+        search = Peer(server, pool, together)
+        text = search.search(question, seed, a.limit)
+        return text, search.decoded
 
-        engines = [mine] + [peer(which) for which in range(len(peers))]
-        with out.open("a") as file:
-            for i in missing:
-                for name, engine in zip(names, engines):
-                    if (name, i) in have:
-                        continue
-                    start = time.perf_counter()
-                    text, tokens = engine(items[i][0], i)
-                    seconds = time.perf_counter() - start
-                    answer = last_number(text)
-                    right = answer is not None and abs(answer - items[i][1]) < 1e-6
-                    row = {"engine": name, "item": i, "seconds": seconds, "tokens": tokens, "right": right, "text": text}
-                    file.write(json.dumps(row) + "\n")
-                    file.flush()
-                    done.append(row)
-        for server in [ours] + [peer.server for peer in peers]:
+    def answer(name, engine, i, alone):
+        start = time.perf_counter()
+        text, tokens = engine(items[i][0], i)
+        seconds = time.perf_counter() - start
+        number = last_number(text)
+        right = number is not None and abs(number - items[i][1]) < 1e-6
+        row = {"engine": name, "item": i, "alone": alone, "seconds": seconds, "tokens": tokens, "right": right, "text": text}
+        with lock, out.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+            done.append(row)
+
+    def missing(name, first, last):
+        have = {row["item"] for row in done if row["engine"] == name}
+        return [i for i in range(first, last) if i not in have]
+
+    def run(alone, first, last, peers):
+        slots = BEAMS * ROLLOUTS * (1 if alone else a.at_once)
+        if not any(missing(name, first, last) for name in ["lyceum"] + names[: len(peers)]):
+            return
+        ours = lyceum(a.lyceum, a.port, "--name", "m", "--threads", "2", model=a.model)
+        servers = [peer_server(a.server, model, a.port + 1 + k, slots) for k, model in enumerate(peers)]
+        engines = {"lyceum": lambda question, seed: mine(ours, question, seed)}
+        for name, server in zip(names, servers):
+            # Several steps of one path: one request for all or one for each, whichever is faster here.
+            seconds = {}
+            for together in (True, False, True, False):
+                start = time.perf_counter()
+                text, tokens = theirs(server, together, items[-1][0], 10**6 + len(seconds))
+                seconds[together] = (time.perf_counter() - start) / tokens
+            together = seconds[True] < seconds[False]
+            print(f"{name}: {'n_cmpl' if together else 'single requests'} ({1 / seconds[True]:.0f} and {1 / seconds[False]:.0f} tok/s)", flush=True)
+            engines[name] = lambda question, seed, server=server, together=together: theirs(server, together, question, seed)
+        mine(ours, items[-1][0], 10**6)
+        if alone:
+            for i in range(first, last):
+                for name, engine in engines.items():
+                    if i in missing(name, first, last):
+                        answer(name, engine, i, True)
+        else:
+            with concurrent.futures.ThreadPoolExecutor(a.at_once) as several:
+                for name, engine in engines.items():
+                    list(several.map(lambda i: answer(name, engine, i, False), missing(name, first, last)))
+        for server in [ours] + servers:
             server.close()
 
-    rows = {name: {row["item"]: row for row in done if row["engine"] == name} for name in names}
-    failed = False
-    for name in names[1:]:
-        both = sorted(set(rows["lyceum"]) & set(rows[name]))
-        pairs = [(rows["lyceum"][i], rows[name][i]) for i in both]
-        ratios = numpy.array([theirs["seconds"] / mine["seconds"] for mine, theirs in pairs])
-        rank = 1.96 * math.sqrt(len(ratios)) / 2
-        ordered = numpy.sort(ratios)
-        low = ordered[max(0, int(len(ratios) / 2 - rank))]
-        high = ordered[min(len(ratios) - 1, int(len(ratios) / 2 + rank))]
-        whole = sum(theirs["seconds"] for _, theirs in pairs) / sum(mine["seconds"] for mine, _ in pairs)
-        print(f"{name}: {len(pairs)} questions; wall time {whole:.2f}x over the set, median {numpy.median(ratios):.2f}x [{low:.2f}, {high:.2f}]")
-        right, half = interval([mine["right"] - theirs["right"] for mine, theirs in pairs])
-        print(f"  right: ours {numpy.mean([m['right'] for m, _ in pairs]):.1%}, theirs {numpy.mean([t['right'] for _, t in pairs]):.1%}, difference {right:+.1%} ± {half:.1%}")
-        tokens, span = interval([mine["tokens"] - theirs["tokens"] for mine, theirs in pairs])
-        print(f"  tokens: ours {numpy.mean([m['tokens'] for m, _ in pairs]):.0f}, theirs {numpy.mean([t['tokens'] for _, t in pairs]):.0f}, difference {tokens:+.0f} ± {span:.0f}")
-        rate = [sum(row["tokens"] for row in pair) / sum(row["seconds"] for row in pair) for pair in zip(*pairs)]
-        print(f"  decoded tokens a second: ours {rate[0]:.0f}, theirs {rate[1]:.0f}")
-        same = abs(right) <= half and abs(tokens) <= span
-        failed |= whole < a.bar or not same
-        print(f"  bars: time {'holds' if whole >= a.bar else 'FAILS'} (>= {a.bar}x), same distribution {'holds' if same else 'FAILS'}")
-    sys.exit(failed)
+    run(True, 0, min(a.timed, len(items)), a.peers)
+    run(False, min(a.timed, len(items)), len(items), a.peers[:1])
+    rows = {name: {row["item"]: row for row in done if row["engine"] == name} for name in ["lyceum"] + names}
+    sys.exit(not all([report(name, rows["lyceum"], rows[name], a.bar) for name in names]))
 
 
 if __name__ == "__main__":
