@@ -204,7 +204,7 @@ impl Default for PretrainConfig {
         Self {
             tokens: None,
             epochs: 1,
-            batch_tokens: 8192,
+            batch_tokens: 2048,
             row_tokens: 1024,
             learn_prompts: false,
             truncate: false,
@@ -306,7 +306,7 @@ mod tests {
     fn a_token_budget_sets_passes_and_batches() {
         let config = PretrainConfig { tokens: Some(1_000_000), ..PretrainConfig::default() };
         let course = config.course(1000, 100_000, 1 << 20);
-        assert_eq!((course.passes, course.batch_samples, course.max_tokens), (10, 82, Some(1_000_000)));
+        assert_eq!((course.passes, course.batch_samples, course.max_tokens), (10, 20, Some(1_000_000)));
         assert_eq!((config.course(5, 500, 1).batch_samples, config.course(5, 500, 1 << 25).lanes), (5, 1));
         let bad = PretrainConfig { row_tokens: 3, ..config };
         assert!(bad.validate().expect_err("must fail").to_string().contains("row_tokens"));

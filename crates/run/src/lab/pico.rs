@@ -20,16 +20,21 @@ use crate::{Error, Event, Result, Watch};
 
 /// Size of the lab's decoders.
 const SIZE: &str = "pico-500k";
-/// What they learn and are asked, in equal parts: hard enough that greedy decoding errs often.
-const MIXTURE: [(Kind, u8); 4] = [(Kind::Chain, 4), (Kind::Words, 3), (Kind::Programs, 3), (Kind::Lookup, 3)];
-/// Problems of each part to learn from, and to measure the loss on.
-const TRAINING: (usize, usize) = (4_000, 100);
+/// What they learn and are asked, in equal parts: hard enough that greedy decoding errs often, easy
+/// enough that the budget teaches it. Greedy accuracy of two seeds on 150 unseen problems of each
+/// part: chain 69 and 79 %, words 51 and 52 %, programs 23 and 27 %, lookup 35 and 16 %; 44 and 43 %
+/// in all. With harder parts (chain 6, hops 4) nothing is learned in the same budget.
+const MIXTURE: [(Kind, u8); 4] = [(Kind::Chain, 5), (Kind::Words, 3), (Kind::Programs, 2), (Kind::Lookup, 2)];
+/// Problems of each part to learn from, so many that none is seen twice, and to measure the loss on.
+const TRAINING: (usize, usize) = (10_714, 40);
 /// Tokens of an answer at most; the longest solution has about half of it.
 const MAX_TOKENS: usize = 160;
 
 /// How the lab's decoders are trained.
 fn config(seed: u64, threads: usize) -> PretrainConfig {
-    PretrainConfig { tokens: Some(4_000_000), seed, threads, ..PretrainConfig::default() }
+    // Small batches: a pico model needs steps more than smooth gradients.
+    let (tokens, batch_tokens, learning_rate) = (Some(3_000_000), 2048, 5e-3);
+    PretrainConfig { tokens, batch_tokens, learning_rate, validation_every: 200, seed, threads, ..Default::default() }
 }
 
 /// One model and its problems for each seed.
