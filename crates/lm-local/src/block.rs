@@ -86,6 +86,7 @@ pub(crate) struct Buffers {
     pub own: Vec<Activations>,
     /// Packed rows as numbers; empty until there is an adapter.
     pub plain: Shared<f32>,
+    pub plain_stride: usize,
     /// A·x of adapters.
     pub inner: Shared<f32>,
     pub inner_stride: usize,
@@ -125,6 +126,7 @@ impl Buffers {
             packed: Activations::new(rows.div_ceil(8) + threads, widest / 32, exact),
             own: (0..threads).map(|_| Activations::new(1, widest / 32, exact)).collect(),
             plain: Shared::new(0.0, 0),
+            plain_stride: widest,
             inner: Shared::new(0.0, 0),
             inner_stride: 0,
             logits: Shared::new(0.0, logits * logits_stride),
@@ -141,7 +143,7 @@ impl Buffers {
             self.inner = Shared::new(0.0, rows * PARTS * rank);
         }
         if self.plain.len() == 0 {
-            self.plain = Shared::new(0.0, rows * self.x_stride.max(self.attended_stride).max(self.hidden_stride));
+            self.plain = Shared::new(0.0, rows * self.plain_stride);
         }
     }
 }

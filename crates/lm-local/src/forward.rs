@@ -245,7 +245,7 @@ impl Model {
                 lap(worker, Stage::Pack);
             }
             if let Some(low) = low {
-                let task = Inner { low, from: &b.plain, width: task.blocks * 32 };
+                let task = Inner { low, from: &b.plain, stride: b.plain_stride, width: task.blocks * 32 };
                 table.inner(worker, own, &task);
             }
             let octets = &step.octets[..];
@@ -319,7 +319,7 @@ impl Model {
             norm: norm.map(|weight| Norm { weight, eps: self.architecture.norm_eps, width: self.architecture.width }),
             blocks: stride / 32,
             to: &self.buffers.packed,
-            copy: (!step.deltas.is_empty()).then_some(&self.buffers.plain),
+            copy: (!step.deltas.is_empty()).then_some((&self.buffers.plain, self.buffers.plain_stride)),
         }
     }
 

@@ -26,8 +26,9 @@ pub(crate) struct Pack<'a> {
     pub norm: Option<Norm<'a>>,
     pub blocks: usize,
     pub to: &'a Activations,
-    /// The same rows as numbers, `blocks · 32` each, for adapters.
-    pub copy: Option<&'a Shared<f32>>,
+    /// The same rows as numbers, for adapters, and how far apart they stand: always as far, so that
+    /// threads may work on rows of different widths at a time.
+    pub copy: Option<(&'a Shared<f32>, usize)>,
 }
 
 impl Pack<'_> {
@@ -67,9 +68,9 @@ pub(super) unsafe fn pack<I: Isa>(task: &Pack<'_>, span: Range<usize>) {
                             *v = v.mul(I::V::splat(factor)).mul(weight);
                         }
                     }
-                    if let Some(copy) = task.copy {
-                        v[0].store(copy.at(row * task.blocks * 32 + b * 32));
-                        v[1].store(copy.at(row * task.blocks * 32 + b * 32 + 16));
+                    if let Some((copy, stride)) = task.copy {
+                        v[0].store(copy.at(row * stride + b * 32));
+                        v[1].store(copy.at(row * stride + b * 32 + 16));
                     }
                     let to = at * task.to.stride + b;
                     if task.to.exact {

@@ -194,8 +194,9 @@ unsafe fn combine<I: Isa>(lines: &[Line], x: &[f32]) -> I::V {
 #[derive(Clone, Copy)]
 pub(crate) struct Inner<'a> {
     pub low: LowRank<'a>,
-    /// Rows as numbers, `width` values each, a multiple of 32.
+    /// Rows as numbers, `width` values each, a multiple of 32, `stride` apart.
     pub from: &'a Shared<f32>,
+    pub stride: usize,
     pub width: usize,
 }
 
@@ -209,7 +210,7 @@ pub(super) unsafe fn inner<I: Isa>(task: &Inner<'_>, span: Range<usize>) {
         let Some(delta) = task.low.rows[row] else { continue };
         // SAFETY: rows are `width` long and written in an earlier phase; units are disjoint.
         unsafe {
-            let x = task.from.slice(row * task.width..(row + 1) * task.width);
+            let x = task.from.slice(row * task.stride..row * task.stride + task.width);
             for (part, pair) in delta.parts.iter().enumerate() {
                 let Some(pair) = pair else { continue };
                 for (tile, lines) in pair.a.chunks_exact(task.width).enumerate() {
