@@ -255,6 +255,44 @@ impl LocalModel {
         };
         self.send(Command::Job(Box::new(Job { tokens, adapter, loaded, ask }))).map_err(|_| stopped())
     }
+
+    /// Answers a request, and tells its text as it comes if somebody listens.
+    async fn complete(
+        &self,
+        request: Generate,
+        mut sink: Option<&mut (dyn FnMut(Delta) + Send)>,
+    ) -> lm::Result<Generation> {
+        request.validate()?;
+        check_top(request.top_logprobs)?;
+        let until = request.until.as_deref().map(until).transpose()?;
+        let guide = request.format.as_ref().map(|format| self.guide(format)).transpose()?.map(Box::new);
+        let mut tokens = self.tokens(&request.prompt)?;
+        tokens.extend(self.span("begun", &request.begun)?);
+        let (n, more, adapter) = (request.n, request.max_tokens, request.adapter.clone());
+        if more == 0 {
+            let empty =
+                Completion { text: String::new(), tokens: Vec::new(), logprobs: Vec::new(), finish: Finish::Length };
+            return Ok(Generation { completions: vec![empty; n], usage: Usage::default() });
+        }
+        let (reply, mut events) = mpsc::unbounded_channel();
+        self.submit(
+            tokens,
+            more,
+            adapter.as_deref(),
+            Ask::Generate { request: Box::new(request), until, guide, deltas: sink.is_some(), reply },
+        )?;
+        loop {
+            match events.recv().await {
+                Some(Event::Delta(delta)) => {
+                    if let Some(sink) = &mut sink {
+                        sink(delta);
+                    }
+                }
+                Some(Event::End(result)) => return result,
+                None => return Err(stopped()),
+            }
+        }
+    }
 }
 
 /// Each alternative is a line of the answer; nobody looks at more.
@@ -311,33 +349,12 @@ impl LanguageModel for LocalModel {
         Ok(self.inner.tokenizer.decode(tokens))
     }
 
+    async fn generate(&self, request: Generate) -> lm::Result<Generation> {
+        self.complete(request, None).await
+    }
+
     async fn stream(&self, request: Generate, sink: &mut (dyn FnMut(Delta) + Send)) -> lm::Result<Generation> {
-        request.validate()?;
-        check_top(request.top_logprobs)?;
-        let until = request.until.as_deref().map(until).transpose()?;
-        let guide = request.format.as_ref().map(|format| self.guide(format)).transpose()?.map(Box::new);
-        let mut tokens = self.tokens(&request.prompt)?;
-        tokens.extend(self.span("begun", &request.begun)?);
-        let (n, more, adapter) = (request.n, request.max_tokens, request.adapter.clone());
-        if more == 0 {
-            let empty =
-                Completion { text: String::new(), tokens: Vec::new(), logprobs: Vec::new(), finish: Finish::Length };
-            return Ok(Generation { completions: vec![empty; n], usage: Usage::default() });
-        }
-        let (reply, mut events) = mpsc::unbounded_channel();
-        self.submit(
-            tokens,
-            more,
-            adapter.as_deref(),
-            Ask::Generate { request: Box::new(request), until, guide, reply },
-        )?;
-        loop {
-            match events.recv().await {
-                Some(Event::Delta(delta)) => sink(delta),
-                Some(Event::End(result)) => return result,
-                None => return Err(stopped()),
-            }
-        }
+        self.complete(request, Some(sink)).await
     }
 
     async fn score(&self, request: Score) -> lm::Result<Scored> {

@@ -245,11 +245,11 @@ fn stream_rng(request: &Generate, index: usize) -> ChaCha8Rng {
 /// Adds a drawn token to a completion and sends its text. Returns the token if the completion goes
 /// on, or why it ends.
 fn push(tokenizer: &Tokenizer, live: &mut Live, completing: &mut Completing, reading: &Reading) -> Result<u32, Finish> {
-    let Ask::Generate { request, reply, .. } = &live.job.ask else { return Err(Finish::Stop) };
+    let Ask::Generate { request, reply, deltas, .. } = &live.job.ask else { return Err(Finish::Stop) };
     let index = completing.index;
     // A closed channel is a cancelled request, which the next step notices.
     let send = |completing: &mut Completing, text: String| {
-        if !text.is_empty() {
+        if *deltas && !text.is_empty() {
             let logprobs = completing.logprobs[completing.told..].to_vec();
             completing.told = completing.logprobs.len();
             let _ = reply.send(Event::Delta(Delta { index, text, logprobs }));

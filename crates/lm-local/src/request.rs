@@ -25,6 +25,8 @@ pub(crate) enum Ask {
         until: Option<Regex>,
         /// The beginning of each completion's grammar.
         guide: Option<Box<Guide>>,
+        /// Whether somebody reads text as it comes; waking a reader at each token costs steps time.
+        deltas: bool,
         reply: mpsc::UnboundedSender<Event>,
     },
     /// The tokens after the prompt are the continuation; `top` alternatives a place.
