@@ -356,7 +356,7 @@ fn what_goes_wrong_is_said_and_a_search_can_be_stopped() {
     assert!(nodes(&mut browser) > 20 && nodes(&mut browser) < 129);
     let begun = std::time::Instant::now();
     while *seen.left.lock().expect("lock") == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the server still talks to nobody");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the server still talks to nobody");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(browser.console().iter().all(|line| line.contains("400")));
