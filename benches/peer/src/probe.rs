@@ -28,6 +28,31 @@ impl std::fmt::Display for Probe {
     }
 }
 
+/// 10⁹ bytes a second that `threads` threads read together of 256 MiB, the best of five.
+pub fn read_rate(threads: usize) -> f64 {
+    let memory = vec![1u64; 256 << 17];
+    let round = || {
+        let start = Instant::now();
+        let sum: u64 = std::thread::scope(|scope| {
+            let parts = memory.chunks(memory.len().div_ceil(threads));
+            let workers: Vec<_> = parts.map(|part| scope.spawn(|| add_up(part))).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap_or(0)).sum()
+        });
+        std::hint::black_box(sum);
+        (memory.len() * 8) as f64 / start.elapsed().as_secs_f64() / 1e9
+    };
+    (0..5).map(|_| round()).fold(0.0, f64::max)
+}
+
+/// In eight chains of eight, so that memory is what is waited for.
+fn add_up(part: &[u64]) -> u64 {
+    let mut sums = [0u64; 64];
+    for line in part.as_chunks::<64>().0 {
+        sums.iter_mut().zip(line).for_each(|(sum, value)| *sum = sum.wrapping_add(*value));
+    }
+    sums.iter().fold(0, |a, b| a.wrapping_add(*b))
+}
+
 fn barrier() -> f64 {
     const ROUNDS: u64 = 20_000;
     let counters = [AtomicU64::new(0), AtomicU64::new(0)];

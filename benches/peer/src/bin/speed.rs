@@ -1,9 +1,11 @@
 //! Time beside time: `speed [PAIRS] [MODEL.gguf]`, 9 pairs unless told.
 //!
-//! One stream, a batch of 32 that shares a prefix of 256 tokens, and a prompt of 512, greedy, two
-//! threads each. Ours runs its int8 path on the file as shipped; llama.cpp runs the file as shipped
+//! One stream, batches of 16 and 32 that share a prefix of 256 tokens, and a prompt of 512, greedy, two
+//! threads each; then ours alone at 1, 8, 32 and 64 sequences. Ours runs its int8 path on the file as shipped; llama.cpp runs the file as shipped
 //! and a Q8_0 of the same weights. Rounds are interleaved, all models stay loaded and warm. The peer
-//! of a job is llama.cpp's faster type whose perplexity is no worse than ours + 0.2 %.
+//! of a job is llama.cpp's faster type whose perplexity is no worse than ours + 0.2 %. At the end our
+//! figures stand beside the machine's bounds: the weights that a token reads by the rate at which two
+//! threads read memory, and the arithmetic of a token by the rate of int8 products in registers.
 
 use std::time::Instant;
 
@@ -15,20 +17,23 @@ use lm::{Generate, LanguageModel, Prompt};
 use lm_local::{Config, LocalModel, Precision};
 use peer::llama::{Llama, load};
 use peer::numbers::{Comparison, log_softmax, median};
-use peer::probe::{Probe, probe};
+use peer::probe::{Probe, probe, read_rate};
 use peer::text::{encoded, handbook, model_path};
 use weights::{Checkpoint, Encoding};
 
 const THREADS: usize = 2;
 const PREFIX: usize = 256;
-const BATCH: usize = 32;
+const BATCHES: [usize; 2] = [16, 32];
+const MOST: usize = 32;
+const GROWTH: [usize; 4] = [1, 8, 32, 64];
 const STREAM_TOKENS: usize = 48;
-const BATCH_TOKENS: usize = 12;
+const BATCH_TOKENS: usize = 32;
 const PROMPT: usize = 512;
-const JOBS: [(&str, f64); 3] = [
-    ("one stream, 48 tokens after 256", 1.2),
-    ("batch of 32, 12 tokens each after a shared 256", 0.9),
-    ("prompt of 512", 0.5),
+const JOBS: [(&str, f64); 4] = [
+    ("one stream, 48 tokens after 256", 2.5),
+    ("batch of 16, 32 tokens each after a shared 256", 6.0),
+    ("batch of 32, 32 tokens each after a shared 256", 6.0),
+    ("prompt of 512", 2.5),
 ];
 
 fn main() -> Result<()> {
@@ -43,8 +48,8 @@ fn main() -> Result<()> {
     let shipped = load(&backend, &path)?;
     let eight = load(&backend, &encoded(&checkpoint, Encoding::Q8_0)?)?;
     let mut peers = [
-        ("as shipped", Llama::new(&backend, &shipped, THREADS, 2048, BATCH, false)?),
-        ("Q8_0", Llama::new(&backend, &eight, THREADS, 2048, BATCH, false)?),
+        ("as shipped", Llama::new(&backend, &shipped, THREADS, 2048, MOST, false)?),
+        ("Q8_0", Llama::new(&backend, &eight, THREADS, 2048, MOST, false)?),
     ];
     println!(
         "model {}, our kernels {}, {THREADS} threads, {pairs} interleaved rounds\n",
@@ -68,26 +73,30 @@ fn main() -> Result<()> {
     println!();
 
     // rates[job][engine]: ours, then the peers.
-    let mut rates = vec![vec![Vec::new(); 3]; 3];
+    let mut rates = vec![vec![Vec::new(); 3]; JOBS.len()];
     let mut probes: Vec<Probe> = Vec::new();
     for round in 0..=pairs {
-        let at = round * 3;
+        let at = round * JOBS.len();
         let page = |n: usize| tokens[(at + n) * PROMPT % (tokens.len() - PROMPT)..][..PROMPT].to_vec();
         let before = probe();
-        let mut measured = [[0.0; 3]; 3];
+        let mut measured = [[0.0; 3]; JOBS.len()];
         // Who begins changes from round to round.
         for turn in 0..3 {
             match (turn + round) % 3 {
                 0 => {
-                    measured[0][0] = ours_stream(&ours, &checkpoint, &page(0))?;
-                    measured[1][0] = ours_batch(&ours, &checkpoint, &page(1))?;
-                    measured[2][0] = ours_prompt(&ours, &checkpoint, &page(2))?;
+                    measured[0][0] = ours_stream(&ours, &page(0))?;
+                    for (i, batch) in BATCHES.into_iter().enumerate() {
+                        measured[1 + i][0] = ours_batch(&ours, batch, &page(1 + i))?;
+                    }
+                    measured[3][0] = ours_prompt(&ours, &page(3))?;
                 }
                 n => {
                     let llama = &mut peers[n - 1].1;
                     measured[0][n] = theirs_stream(llama, &page(0))?;
-                    measured[1][n] = theirs_batch(llama, &page(1))?;
-                    measured[2][n] = theirs_prompt(llama, &page(2))?;
+                    for (i, batch) in BATCHES.into_iter().enumerate() {
+                        measured[1 + i][n] = theirs_batch(llama, batch, &page(1 + i))?;
+                    }
+                    measured[3][n] = theirs_prompt(llama, &page(3))?;
                 }
             }
         }
@@ -131,8 +140,25 @@ fn main() -> Result<()> {
             if holds { "holds" } else { "FAILS" }
         );
     }
+    println!("\n| sequences after a shared 256 | ours, tok/s, best of 3 |\n|---|---|");
+    for batch in GROWTH {
+        let page = &tokens[..PROMPT];
+        let runs = (0..3).map(|_| ours_batch(&ours, batch, page)).collect::<Result<Vec<_>>>()?;
+        println!("| {batch} | {:.0} |", runs.into_iter().fold(0.0, f64::max));
+    }
     let of = |read: fn(&Probe) -> f64| median(&probes.iter().map(read).collect::<Vec<_>>()).0;
-    println!("\ncores, median: {}", Probe { barrier_ns: of(|p| p.barrier_ns), one: of(|p| p.one), two: of(|p| p.two) });
+    let cores = Probe { barrier_ns: of(|p| p.barrier_ns), one: of(|p| p.one), two: of(|p| p.two) };
+    let memory = read_rate(THREADS);
+    println!("\ncores, median: {cores}; memory read by two threads: {memory:.1} GB/s");
+    let stream = median(&rates[0][0]).0 * ours.weight_bytes() as f64 / 1e9;
+    println!("one stream reads {stream:.1} GB of weights a second, {:.0} % of that", 100.0 * stream / memory);
+    for (job, (name, _)) in JOBS.iter().enumerate().skip(1) {
+        let done = median(&rates[job][0]).0 * 2.0 * checkpoint.architecture.parameters() as f64 / 1e9;
+        println!(
+            "{name}: {done:.0} Gop/s of products, {:.0} % of the two threads' int8 rate",
+            100.0 * done / cores.two
+        );
+    }
     ensure!(failed == 0, "{failed} bars fail");
     Ok(())
 }
@@ -164,14 +190,15 @@ fn perplexity_theirs(llama: &mut Llama, tokens: &[u32]) -> Result<f64> {
     Ok(compared.perplexities().0)
 }
 
-fn request(checkpoint: &Checkpoint, tokens: &[u32], more: usize) -> Generate {
-    Generate::greedy(Prompt::Raw(checkpoint.tokenizer.decode(tokens)), more)
+/// Both engines are given tokens.
+fn request(tokens: &[u32], more: usize) -> Generate {
+    Generate::greedy(Prompt::Tokens(tokens.to_vec()), more)
 }
 
 /// Tokens a second between the first and the last token of one stream.
-fn ours_stream(ours: &LocalModel, checkpoint: &Checkpoint, page: &[u32]) -> Result<f64> {
+fn ours_stream(ours: &LocalModel, page: &[u32]) -> Result<f64> {
     let mut first = None;
-    let request = request(checkpoint, &page[..PREFIX], STREAM_TOKENS + 1);
+    let request = request(&page[..PREFIX], STREAM_TOKENS + 1);
     let answer = block_on(ours.stream(request, &mut |_| {
         first.get_or_insert_with(Instant::now);
     }))?;
@@ -194,38 +221,38 @@ fn theirs_stream(llama: &mut Llama, page: &[u32]) -> Result<f64> {
 
 /// Tokens a second of all sequences together, after the shared prefix is known. Each sequence has a
 /// last prompt token of its own, so that all differ.
-fn ours_batch(ours: &LocalModel, checkpoint: &Checkpoint, page: &[u32]) -> Result<f64> {
+fn ours_batch(ours: &LocalModel, batch: usize, page: &[u32]) -> Result<f64> {
     // Remembers the prefix.
-    block_on(ours.generate(request(checkpoint, &page[..PREFIX], 1)))?;
+    block_on(ours.generate(request(&page[..PREFIX], 1)))?;
     let start = Instant::now();
-    let asked = (0..BATCH).map(|i| {
+    let asked = (0..batch).map(|i| {
         let own = [&page[..PREFIX], &page[PREFIX + i..PREFIX + i + 1]].concat();
-        ours.generate(request(checkpoint, &own, BATCH_TOKENS))
+        ours.generate(request(&own, BATCH_TOKENS))
     });
     let answers = block_on(try_join_all(asked))?;
     let tokens: usize = answers.iter().map(|answer| answer.completions[0].tokens.len()).sum();
     let time = start.elapsed().as_secs_f64();
-    ensure!(tokens * 10 >= BATCH * BATCH_TOKENS * 9, "sequences ended early: {tokens} tokens");
+    ensure!(tokens * 10 >= batch * BATCH_TOKENS * 9, "sequences ended early: {tokens} tokens");
     Ok(tokens as f64 / time)
 }
 
-fn theirs_batch(llama: &mut Llama, page: &[u32]) -> Result<f64> {
+fn theirs_batch(llama: &mut Llama, batch: usize, page: &[u32]) -> Result<f64> {
     llama.clear();
     llama.read(&page[..PREFIX], 0, false, &mut |_, _| {})?;
     let start = Instant::now();
-    for sequence in 1..BATCH {
+    for sequence in 1..batch {
         llama.share(sequence)?;
     }
-    let mut next = page[PREFIX..PREFIX + BATCH].to_vec();
+    let mut next = page[PREFIX..PREFIX + batch].to_vec();
     for step in 0..BATCH_TOKENS {
         next = llama.step(&next, PREFIX + step)?;
     }
-    Ok((BATCH * BATCH_TOKENS) as f64 / start.elapsed().as_secs_f64())
+    Ok((batch * BATCH_TOKENS) as f64 / start.elapsed().as_secs_f64())
 }
 
 /// Prompt tokens a second until the first new token, nothing of the prompt being known before.
-fn ours_prompt(ours: &LocalModel, checkpoint: &Checkpoint, page: &[u32]) -> Result<f64> {
-    let request = request(checkpoint, page, 1);
+fn ours_prompt(ours: &LocalModel, page: &[u32]) -> Result<f64> {
+    let request = request(page, 1);
     let start = Instant::now();
     let answer = block_on(ours.generate(request))?;
     let time = start.elapsed().as_secs_f64();
