@@ -32,7 +32,7 @@ use crate::{Error, Recipe, Result, Watch};
 pub use self::trial::Trial;
 
 /// The sets of problems.
-pub const SETS: [&str; 3] = ["pico", "asdiv", "openbookqa"];
+pub const SETS: [&str; 5] = ["pico", "asdiv-small", "disflqa", "asdiv", "openbookqa"];
 
 /// What the lab is asked to do.
 #[derive(Debug, Clone)]

