@@ -29,9 +29,11 @@ parser.add_argument("--seconds", type=float, default=120)
 parser.add_argument("--clients", type=int, default=64)
 parser.add_argument("--bad", type=int, default=1000)
 parser.add_argument("--tokens", type=int, default=48)
+parser.add_argument("--memory-mb", type=int, default=256, help="what the engine may keep for keys and values")
 parser.add_argument("--port", type=int, default=9260)
 a = parser.parse_args()
-server = lyceum(a.lyceum, a.port, "--name", "m", model=a.model)
+server = lyceum(a.lyceum, a.port, "--name", "m", "--set", f"engine.memory_mb={a.memory_mb}", model=a.model)
+loaded = server.memory()
 failures = collections.Counter()
 lock = threading.Lock()
 
@@ -142,9 +144,12 @@ after = server.memory()
 print(f"{a.clients} streaming clients, {seconds:.0f} s: {answers} whole answers equal to those alone, {cut} cut by the client, "
       f"{sum(failures.values())} failures; {tokens / seconds:.0f} tok/s, first token after {statistics.median(firsts):.2f} s (median), "
       f"{max(firsts):.2f} s at most")
-print(f"memory: {mb(before)} before, at most {mb(max(memory[:half]))} in the first half and {mb(max(memory[half:]))} in the second, {mb(after)} after", flush=True)
+print(f"memory: {mb(loaded)} with nothing asked, {mb(before)} before, at most {mb(max(memory[:half]))} in the first half and {mb(max(memory[half:]))} in the second, {mb(after)} after", flush=True)
 if max(memory[half:]) > max(memory[:half]) * 1.05:
     fail("memory still grows in the second half")
+# Beside keys and values: the buffers of the largest step, connections, text.
+if max(memory) > loaded + (a.memory_mb << 20) + (192 << 20):
+    fail(f"memory goes {mb(max(memory) - loaded)} beyond what was loaded, {a.memory_mb} MiB are for keys and values")
 if not settled():
     fail("a place is still taken after all clients are gone")
 

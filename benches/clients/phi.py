@@ -261,6 +261,7 @@ def main():
     parser.add_argument("--at-once", type=int, default=4, help="so many of the others are asked at once")
     parser.add_argument("--limit", type=int, default=128, help="tokens of a path")
     parser.add_argument("--out", default="phi.jsonl")
+    parser.add_argument("--report", action="store_true", help="ask nothing, compare the answers in --out")
     parser.add_argument("--bar", type=float, default=8.0)
     parser.add_argument("--port", type=int, default=9110)
     a = parser.parse_args()
@@ -328,8 +329,9 @@ def main():
         for server in [ours] + servers:
             server.close()
 
-    run(True, 0, min(a.timed, len(items)), a.peers)
-    run(False, min(a.timed, len(items)), len(items), a.peers[:1])
+    if not a.report:
+        run(True, 0, min(a.timed, len(items)), a.peers)
+        run(False, min(a.timed, len(items)), len(items), a.peers[:1])
     rows = {name: {row["item"]: row for row in done if row["engine"] == name} for name in ["lyceum"] + names}
     sys.exit(not all([report(name, rows["lyceum"], rows[name], a.bar) for name in names]))
 

@@ -1,5 +1,6 @@
 """A server that a script starts, asks and ends."""
 
+import atexit
 import contextlib
 import http.client
 import json
@@ -18,6 +19,7 @@ class Server:
         self.token, self.local = token, threading.local()
         environment = os.environ | ({"LYCEUM_TOKEN": token} if token else {})
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        atexit.register(self.process.kill)
         for _ in range(600):
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self.ask("GET", ready)[0] == 200:
