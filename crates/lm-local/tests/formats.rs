@@ -69,9 +69,9 @@ async fn a_finished_text_obeys_its_format() {
 #[tokio::test]
 async fn a_pattern_is_matched_whole_and_a_limit_still_cuts() {
     let model = tiny();
+    let whole = regex::Regex::new("^(yes|no|perhaps), [0-9]{2}/[a-f]{3,5}!?$").expect("a pattern");
     for seed in 0..20 {
         let format = Format::Regex("(yes|no|perhaps), [0-9]{2}/[a-f]{3,5}!?".into());
-        let whole = regex::Regex::new("^(yes|no|perhaps), [0-9]{2}/[a-f]{3,5}!?$").expect("a pattern");
         for completion in model.generate(ask(format.clone(), seed)).await.expect("generates").completions {
             assert!(completion.finish == Finish::Stop && whole.is_match(&completion.text), "{completion:?}");
         }

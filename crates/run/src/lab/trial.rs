@@ -18,6 +18,9 @@ use crate::{Event, Result, Watch};
 /// Searches that run at once; the engine puts their rows into common steps.
 const AT_ONCE: usize = 16;
 
+/// What a text answers, if anything.
+type Said = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// A problem as it is put to a model.
 pub(crate) struct Question {
     /// Unique in its set.
@@ -27,7 +30,7 @@ pub(crate) struct Question {
     /// Ends an answer, beside the end of text.
     pub stop: Vec<String>,
     /// What a text answers, for votes.
-    pub said: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub said: Box<Said>,
     /// Whether a text answers rightly.
     pub right: Box<dyn Fn(&str) -> bool + Send + Sync>,
 }
