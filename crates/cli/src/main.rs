@@ -20,9 +20,8 @@ use context::Context;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // A closed pipe (`lyceum … | head`) ends the program quietly instead of by a panic.
     #[cfg(unix)]
-    reset_sigpipe();
+    heed_closed_output();
     let cli = Cli::parse();
     let context = Context::new(cli.shared);
     let result = match &cli.verb {
@@ -69,10 +68,24 @@ fn complain(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(run.map_or(1, run::Error::exit_code))
 }
 
+/// A closed output (`lyceum … | head`) ends the program quietly instead of by a panic; a connection
+/// that a client or a server has closed is an error like any other, and no reason to end.
 #[cfg(unix)]
-fn reset_sigpipe() {
-    // SAFETY: sets a signal's disposition to its default before any thread exists.
+fn heed_closed_output() {
+    extern "C" fn closed(_: libc::c_int) {
+        let output = |fd| libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+        let mut outputs = [output(libc::STDOUT_FILENO), output(libc::STDERR_FILENO)];
+        // SAFETY: both calls are allowed in a signal's handler; the array is as long as poll is told.
+        unsafe {
+            libc::poll(outputs.as_mut_ptr(), 2, 0);
+            if outputs.iter().any(|output| output.revents & (libc::POLLERR | libc::POLLHUP) != 0) {
+                libc::_exit(128 + libc::SIGPIPE);
+            }
+        }
+    }
+    let handler: extern "C" fn(libc::c_int) = closed;
+    // SAFETY: sets a signal's handler before any thread exists.
     unsafe {
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::signal(libc::SIGPIPE, handler as libc::sighandler_t);
     }
 }

@@ -52,7 +52,10 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     // Models are given to it: it serves local and remote ones alike.
     ("serve", &["decode", "lm", "record"]),
     // Verbs that only look (a bank, a sample, the catalogue) ask the room itself; engines are `run`'s alone.
-    ("cli", &["assets", "decode", "exam", "learn", "lm", "record", "report", "run", "serve", "synth", "tasks", "weights"]),
+    (
+        "cli",
+        &["assets", "decode", "exam", "learn", "lm", "record", "report", "run", "serve", "synth", "tasks", "weights"],
+    ),
 ];
 
 /// Third-party crates that only some may use, and those who may.

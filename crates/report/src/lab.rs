@@ -226,7 +226,15 @@ mod tests {
     use super::*;
 
     fn estimate(mean: f64) -> Estimate {
-        Estimate { mean, standard_error: 0.01, low: mean - 0.05, high: mean + 0.05, n: 100, clusters: 5, detectable: 0.03 }
+        Estimate {
+            mean,
+            standard_error: 0.01,
+            low: mean - 0.05,
+            high: mean + 0.05,
+            n: 100,
+            clusters: 5,
+            detectable: 0.03,
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The binary as a user runs it, on a tiny random model and a small folder of documents.
 
 mod bad_input;
+mod closed;
 mod kill;
 mod setting;
 mod tasks;
