@@ -137,12 +137,18 @@ mod tests {
     fn a_claim_is_ruled_by_its_interval() {
         let (all, none): (&[bool], &[bool]) = (&[true; 20], &[false; 20]);
         let mixed: Vec<bool> = (0..20).map(|i| i % 2 == 0).collect();
-        let clear = vec![sitting(&[("phi", all, 50), ("phi-no-foresight", none, 10)]); 3];
+        // Seeds must differ: where nothing varies the interval is as wide as so few seeds allow.
+        let first = |rights: usize| (0..20).map(|i| i < rights).collect::<Vec<bool>>();
+        let clear: Vec<Sitting> =
+            (0..5).map(|k| sitting(&[("phi", all, 50), ("phi-no-foresight", &first(k), 10)])).collect();
         let found = claims(&clear);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].ruling, found[0].tokens), (Ruling::Confirmed, 5.0));
-        let other = vec![sitting(&[("phi", none, 50), ("phi-no-foresight", all, 10)]); 3];
+        let other: Vec<Sitting> =
+            (0..5).map(|k| sitting(&[("phi", &first(k), 50), ("phi-no-foresight", all, 10)])).collect();
         assert_eq!(claims(&other)[0].ruling, Ruling::Refuted);
+        let constant = vec![sitting(&[("phi", all, 50), ("phi-no-foresight", none, 10)]); 3];
+        assert_eq!(claims(&constant)[0].ruling, Ruling::Undecided);
         let unclear = vec![
             sitting(&[("phi", all, 5), ("greedy", &mixed, 5)]),
             sitting(&[("phi", &mixed, 5), ("greedy", all, 5)]),
