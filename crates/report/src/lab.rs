@@ -1,9 +1,9 @@
 use exam::Estimate;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
 use crate::number::{count, percent, points, signed};
-use crate::page::{POLICY, STYLE};
+use crate::page::shell;
 
 /// Strategies held against each other on one set of problems.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,66 +127,54 @@ fn word(ruling: Ruling) -> &'static str {
 /// Draws the lab as one HTML file that needs nothing else.
 pub fn render_lab(lab: &Lab) -> String {
     let n = lab.rows.first().map_or(0, |row| row.accuracy.n);
-    let page: Markup = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                link rel="icon" href="data:,";
-                title { (lab.set) " — strategies" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                header {
-                    p.kicker { span.said { (lab.models.join(", ")) } }
-                    h1 { "Strategies on " span.said { (lab.set) } "." }
-                    p.lede {
-                        (count(n as u64)) " answers a strategy; bars are 95 % intervals clustered by " (lab.clusters) "."
-                    }
+    shell(
+        &format!("{} — strategies", lab.set),
+        html! {
+            header {
+                p.kicker { span.said { (lab.models.join(", ")) } }
+                h1 { "Strategies on " span.said { (lab.set) } "." }
+                p.lede {
+                    (count(n as u64)) " answers a strategy; bars are 95 % intervals clustered by " (lab.clusters) "."
                 }
-                main {
-                    section {
-                        h2 { "Accuracy against tokens" }
-                        (scatter(lab))
-                        div.scroll { table.lab {
-                            thead { tr {
-                                th { "strategy" } th.number { "right" } th.number { "95 % interval" } th.number { "decode tokens" }
-                                th.number { "calls" } th.number { "prompt tokens" } th.number { "failed" }
-                            } }
-                            tbody { @for (place, row) in lab.rows.iter().enumerate() { tr {
-                                td { b { (place + 1) } " " span.said { (row.name) } }
-                                td.number { (percent(row.accuracy.mean)) }
-                                td.number { (percent(row.accuracy.low)) " to " (percent(row.accuracy.high)) }
-                                td.number { (count(row.decode.round() as u64)) }
-                                td.number { (format!("{:.1}", row.calls)) }
-                                td.number { (count(row.prompt.round() as u64)) }
-                                td.number { (row.failed) }
-                            } } }
-                        } }
-                    }
-                    section {
-                        h2 { "Claims" }
-                        div.scroll { table.lab {
-                            thead { tr { th { "claim" } th { "verdict" } th.number { "points" } th.number { "95 % interval" } th.number { "tokens" } th.number { "could be seen" } } }
-                            tbody { @for claim in &lab.claims { tr {
-                                td { (claim.says) }
-                                td { b { (word(claim.ruling)) } }
-                                td.number { (points(claim.difference.mean)) }
-                                td.number { (points(claim.difference.low)) " to " (points(claim.difference.high)) }
-                                td.number { (format!("×{:.2}", claim.tokens)) }
-                                td.number { (signed(100.0 * claim.difference.detectable, 1)) }
-                            } } }
-                        } }
-                    }
-                }
-                footer { p { "This page is one file: it loads nothing and sends nothing." } }
             }
-        }
-    };
-    page.into_string()
+            main {
+                section {
+                    h2 { "Accuracy against tokens" }
+                    (scatter(lab))
+                    div.scroll { table.lab {
+                        thead { tr {
+                            th { "strategy" } th.number { "right" } th.number { "95 % interval" } th.number { "decode tokens" }
+                            th.number { "calls" } th.number { "prompt tokens" } th.number { "failed" }
+                        } }
+                        tbody { @for (place, row) in lab.rows.iter().enumerate() { tr {
+                            td { b { (place + 1) } " " span.said { (row.name) } }
+                            td.number { (percent(row.accuracy.mean)) }
+                            td.number { (percent(row.accuracy.low)) " to " (percent(row.accuracy.high)) }
+                            td.number { (count(row.decode.round() as u64)) }
+                            td.number { (format!("{:.1}", row.calls)) }
+                            td.number { (count(row.prompt.round() as u64)) }
+                            td.number { (row.failed) }
+                        } } }
+                    } }
+                }
+                section {
+                    h2 { "Claims" }
+                    div.scroll { table.lab {
+                        thead { tr { th { "claim" } th { "verdict" } th.number { "points" } th.number { "95 % interval" } th.number { "tokens" } th.number { "could be seen" } } }
+                        tbody { @for claim in &lab.claims { tr {
+                            td { (claim.says) }
+                            td { b { (word(claim.ruling)) } }
+                            td.number { (points(claim.difference.mean)) }
+                            td.number { (points(claim.difference.low)) " to " (points(claim.difference.high)) }
+                            td.number { (format!("×{:.2}", claim.tokens)) }
+                            td.number { (signed(100.0 * claim.difference.detectable, 1)) }
+                        } } }
+                    } }
+                }
+            }
+            footer { p { "This page is one file: it loads nothing and sends nothing." } }
+        },
+    )
 }
 
 /// Height of the drawing in pixels.

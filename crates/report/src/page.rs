@@ -4,14 +4,43 @@ use crate::headline::{certainty, change, headline};
 use crate::{Report, section};
 
 /// Nothing may be loaded, sent, framed or run. The empty icon keeps a browser from asking for one.
-pub(crate) const POLICY: &str =
+const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-pub(crate) const STYLE: &str = include_str!("style.css");
+const STYLE: &str = include_str!("style.css");
 
 /// Draws the report as one HTML file that needs nothing else.
 pub fn render(report: &Report) -> String {
     let headline = headline(report);
+    shell(
+        &format!("{} — report", report.title),
+        html! {
+            header {
+                p.kicker { span.said { (report.model) } " on " span.said { (report.title) } }
+                h1 { (headline) "." }
+                @if let Some(paper) = report.papers.first() {
+                    p.lede {
+                        (capital(&paper.title)) ", " (paper.mode()) ": " b { (change(paper)) } " ("
+                        (certainty(paper)) ")."
+                    }
+                }
+                @for note in &report.notes { p.note { b { "Note. " } (note) } }
+            }
+            main {
+                (section::exams(report))
+                (section::examples(report))
+                (section::sources(report))
+                (section::training(report))
+                (section::cost(report))
+                (section::manifest(report))
+            }
+            footer { p { "Made by lyceum " (report.manifest.version) ". This page is one file: it loads nothing and sends nothing." } }
+        },
+    )
+}
+
+/// A whole page that needs nothing else, with this title and body.
+pub(crate) fn shell(title: &str, body: Markup) -> String {
     let page: Markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -22,31 +51,10 @@ pub fn render(report: &Report) -> String {
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
                 link rel="icon" href="data:,";
-                title { (report.title) " — report" }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                header {
-                    p.kicker { span.said { (report.model) } " on " span.said { (report.title) } }
-                    h1 { (headline) "." }
-                    @if let Some(paper) = report.papers.first() {
-                        p.lede {
-                            (capital(&paper.title)) ", " (paper.mode()) ": " b { (change(paper)) } " ("
-                            (certainty(paper)) ")."
-                        }
-                    }
-                    @for note in &report.notes { p.note { b { "Note. " } (note) } }
-                }
-                main {
-                    (section::exams(report))
-                    (section::examples(report))
-                    (section::sources(report))
-                    (section::training(report))
-                    (section::cost(report))
-                    (section::manifest(report))
-                }
-                footer { p { "Made by lyceum " (report.manifest.version) ". This page is one file: it loads nothing and sends nothing." } }
-            }
+            body { (body) }
         }
     };
     page.into_string()
