@@ -126,9 +126,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     context.print(&answer, texts.join("\n"))
 }
 
-/// Prints the strategies.
+/// Prints the strategies, but for the one that needs a scorer, which a command line cannot give.
 fn list(context: &Context) -> anyhow::Result<()> {
-    let all = Strategy::list();
+    let mut all = Strategy::list();
+    all.retain(|(name, _)| !name.ends_with("-scorer"));
     let width = all.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines: Vec<String> = all.iter().map(|(name, what)| format!("{name:width$}  {what}")).collect();
     context.print(&all, lines.join("\n"))

@@ -42,6 +42,8 @@ fn share(right: bool) -> f64 {
 pub(crate) fn row(sittings: &[Sitting], contestant: &Contestant, parameters: Option<u64>) -> Option<LabRow> {
     let name = contestant.name();
     let accuracy = clustered(sittings, |sitting, i| sitting.get(&name).map(|trials| share(trials[i].right)))?;
+    // A share lies in [0, 1], which the estimate of a difference does not know.
+    let accuracy = Estimate { low: accuracy.low.max(0.0), ..accuracy };
     let (decode, prompt) = (mean(sittings, &name, |t| t.decode as f64), mean(sittings, &name, |t| t.prompt as f64));
     let parameters = parameters.map(|p| p as f64);
     Some(LabRow {
