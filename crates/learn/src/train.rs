@@ -129,6 +129,7 @@ impl Training<'_> {
                 tokens: done.tokens,
                 learned_tokens: done.learned_tokens,
                 validation_loss: None,
+                preference: None,
             };
             if !validation.is_empty() && plan.measures(step, &course) {
                 let loss = engine.loss(&state.parameters, &validation);

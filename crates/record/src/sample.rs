@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::Citation;
+use crate::{Citation, PreferenceStep};
 
 /// Who speaks in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -132,4 +132,7 @@ pub struct TrainStep {
     pub learned_tokens: u64,
     /// Mean loss on the validation samples, where it was measured.
     pub validation_loss: Option<f64>,
+    /// How the pairs stood, where preferences are learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preference: Option<PreferenceStep>,
 }
