@@ -11,6 +11,7 @@
 mod document;
 mod error;
 mod exam;
+mod guard;
 mod manifest;
 mod preference;
 mod sample;
@@ -20,6 +21,7 @@ pub mod shard;
 pub use document::{Chunk, Citation, Document, Format, Sentence};
 pub use error::{Error, Result};
 pub use exam::{Bank, Item, Mode, Response};
+pub use guard::Guard;
 pub use manifest::{Input, Manifest, Usage};
 pub use preference::{Answer, Preference, PreferenceStep};
 pub use sample::{Drop, Fact, FactKind, Message, Role, Sample, TrainStep};
