@@ -71,6 +71,24 @@ pub enum Error {
         /// What to do.
         hint: &'static str,
     },
+    /// What the chat template writes for a finished conversation does not begin with the prompt.
+    #[error(
+        "chat template: prefix mismatch: the open prompt goes on with {prompt}, the whole conversation with {whole}; training on it would show the model what generation never does, use a model whose template keeps its prompt"
+    )]
+    UnstableTemplate {
+        /// The prompt from the first difference on, quoted.
+        prompt: String,
+        /// The conversation from there on, quoted.
+        whole: String,
+    },
+    /// The chat template cannot open the model's turn.
+    #[error(
+        "chat template: no generation mark: it ignores `add_generation_prompt`, so {header} would be learned before each answer and stand before none that is generated; use a model whose template opens the model's turn"
+    )]
+    UnopenedTemplate {
+        /// What stands between prompt and answer, quoted.
+        header: String,
+    },
     /// An adapter does not fit the model or asks for something that is not computed.
     #[error("adapter {}: {problem}", path.display())]
     Adapter {

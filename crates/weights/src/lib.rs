@@ -26,6 +26,7 @@ mod pico;
 mod random;
 mod shards;
 mod tokenizer;
+mod turn;
 
 pub use adapter::{Adapter, Pair};
 pub use architecture::{Architecture, Family, Rope, Scaling};
@@ -36,3 +37,4 @@ pub use huggingface::export_hf;
 pub use matrix::{BLOCK, Matrix, Q4_1_BYTES, Q8_0_BYTES, Storage};
 pub use part::{Part, Projection};
 pub use tokenizer::{Stream, Tokenizer};
+pub use turn::Turn;

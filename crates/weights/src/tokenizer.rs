@@ -4,7 +4,8 @@ use std::sync::Arc;
 use record::Message;
 use serde_json::Value;
 
-use crate::{Error, Result, chat};
+use crate::chat::Chat;
+use crate::{Error, Result};
 
 /// Text to tokens and back, with the model's own vocabulary and chat template. Cheap to clone.
 ///
@@ -126,6 +127,13 @@ impl Tokenizer {
     /// Only control tokens that the template writes are interpreted; those in a message's content
     /// stay text. For content without them the tokens equal those of rendering everything as one text.
     pub fn render_chat(&self, messages: &[Message]) -> Result<Vec<u32>> {
+        let chat = self.chat(messages)?;
+        let text = chat.render(messages, true)?;
+        Ok(self.encode_template(&text, chat.guard, true))
+    }
+
+    /// The template, for these messages and any part of them.
+    pub(crate) fn chat(&self, messages: &[Message]) -> Result<Chat<'_>> {
         let Some(template) = &self.inner.template else {
             return Err(Error::Template {
                 problem: "this model has none".into(),
@@ -134,12 +142,12 @@ impl Tokenizer {
         };
         let name = |id: Option<u32>| id.map_or("", |id| &self.inner.names[id as usize]);
         let names = (name(self.bos), name(self.eos.first().copied()));
-        let (text, guard) = chat::render(template, messages, names, &self.inner.controls)?;
-        Ok(self.encode_template(&text, guard))
+        Chat::new(template, messages, names, &self.inner.controls)
     }
 
-    /// Control tokens are interpreted, except where `guard` breaks them; `guard` is dropped.
-    fn encode_template(&self, text: &str, guard: char) -> Vec<u32> {
+    /// Control tokens are interpreted, except where `guard` breaks them; `guard` is dropped. `begins`
+    /// says that nothing stands before the text.
+    pub(crate) fn encode_template(&self, text: &str, guard: char, begins: bool) -> Vec<u32> {
         let mut ids = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
@@ -148,7 +156,7 @@ impl Tokenizer {
             let next = next.min_by_key(|(at, ..)| *at);
             let plain = next.map_or(rest, |(at, ..)| &rest[..at]).replace(guard, "");
             if !plain.is_empty() {
-                let more = if ids.is_empty() { self.encode(&plain) } else { self.encode_continued(&plain) };
+                let more = if begins && ids.is_empty() { self.encode(&plain) } else { self.encode_continued(&plain) };
                 ids.extend(more);
             }
             rest = match next {
