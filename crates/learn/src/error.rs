@@ -22,6 +22,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The chat template does not render a sample, or not so that it could be learned from.
+    #[error("sample {id}: {source}")]
+    Template {
+        /// The sample's id.
+        id: String,
+        /// What the template does.
+        source: weights::Error,
+    },
     /// A sample is longer than a packed row.
     #[error("sample {id} has {tokens} tokens, a row holds {row_tokens}; raise `row_tokens` or set `truncate`")]
     SampleTooLong {

@@ -1,5 +1,5 @@
-use record::{Message, Role, Sample};
-use weights::Tokenizer;
+use record::{Answer, Message, Preference, Role, Sample};
+use weights::{Tokenizer, Turn};
 
 use crate::{Error, Result};
 
@@ -16,22 +16,40 @@ pub struct Example {
 
 impl Example {
     /// The prompt is the chat template's rendering of all messages but the last, with the model's turn
-    /// opened; the completion is the last message's text and the token that ends a turn. A prompt of
-    /// the exam is made the same way, so training and exam see the same tokens.
+    /// opened; the completion is what the template makes of the last message, up to the token that
+    /// ends its turn ([`Tokenizer::render_turn`]). A prompt of the exam is made the same way, so
+    /// training and exam see the same tokens.
     pub fn new(sample: &Sample, tokenizer: &Tokenizer) -> Result<Self> {
-        let (last, prompt) = parts(sample)?;
-        let fail = |problem: &str| Error::Sample { id: sample.id.clone(), problem: problem.into() };
-        let Some(&end) = tokenizer.eos.first() else {
-            return Err(fail("cannot end, because the model has no token that ends a turn"));
-        };
-        let mut tokens = tokenizer.render_chat(prompt)?;
-        let learned_from = tokens.len();
-        if learned_from == 0 {
-            return Err(fail("has an empty prompt after the chat template"));
+        parts(sample)?;
+        Self::of(&sample.id, &sample.messages, tokenizer)
+    }
+
+    /// One answer of a preference to its prompt. Tokens that were drawn are learned as they are;
+    /// where the answer was cut, no end of its turn is.
+    pub fn answer(preference: &Preference, answer: &Answer, tokenizer: &Tokenizer) -> Result<Self> {
+        let messages = [&preference.messages[..], &[Message::assistant(&answer.text)]].concat();
+        let mut example = Self::of(&preference.id, &messages, tokenizer)?;
+        let end = example.tokens.pop();
+        if !answer.tokens.is_empty() {
+            example.tokens.truncate(example.learned_from);
+            example.tokens.extend(&answer.tokens);
         }
-        tokens.extend(tokenizer.encode(&last.content));
-        tokens.push(end);
-        Ok(Self { id: sample.id.clone(), tokens, learned_from })
+        let said = answer.tokens.last().is_some_and(|last| tokenizer.eos.contains(last));
+        example.tokens.extend(end.filter(|_| answer.ended && !said));
+        if example.learned() == 0 {
+            return Err(Error::Sample { id: example.id, problem: "has an empty answer".into() });
+        }
+        Ok(example)
+    }
+
+    fn of(id: &str, messages: &[Message], tokenizer: &Tokenizer) -> Result<Self> {
+        let fail = |source| Error::Template { id: id.into(), source };
+        let Turn { tokens, learned_from, .. } = tokenizer.render_turn(messages).map_err(fail)?;
+        if learned_from == 0 {
+            let problem = "has an empty prompt after the chat template".into();
+            return Err(Error::Sample { id: id.into(), problem });
+        }
+        Ok(Self { id: id.into(), tokens, learned_from })
     }
 
     /// As [`Example::new`], for training from nothing: `whole` learns the prompt too, and there need
