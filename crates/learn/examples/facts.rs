@@ -76,15 +76,15 @@ fn answers(base: &Checkpoint, adapter: &Adapter, prompts: &[Vec<u32>]) -> Result
     const ROW: usize = 512;
     let (layout, parameters) = Layout::of(adapter, &base.architecture);
     let model = Model::new(base, layout, ROW, 2)?;
-    let (mut tape, mut sequences) = (model.tape(ROW), prompts.to_vec());
+    let (mut tape, mut sequences) = (model.tape(ROW, false), prompts.to_vec());
     let mut open: Vec<usize> = (0..prompts.len()).collect();
     for _ in 0..16 {
         let mut still = Vec::new();
         for chunk in open.chunks(12) {
             let row = Row::prompts(&chunk.iter().map(|&i| &sequences[i][..]).collect::<Vec<_>>());
-            let last: Vec<usize> = row.segments.samples.iter().map(|sample| sample.end - 1).collect();
-            let logits = model.logits(&parameters, &row, &last, &mut tape);
-            for (&i, logits) in chunk.iter().zip(logits.chunks(base.architecture.vocab)) {
+            let logits = model.logits(&parameters, &row, &row.ends, &mut tape);
+            let chosen: Vec<usize> = row.sequences.iter().map(|&at| chunk[at]).collect();
+            for (&i, logits) in chosen.iter().zip(logits.chunks(base.architecture.vocab)) {
                 let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0) as u32;
                 if !base.tokenizer.eos.contains(&best) {
                     sequences[i].push(best);

@@ -19,7 +19,7 @@ fn logits(base: &Checkpoint, adapter: &Adapter, tokens: &[u32]) -> Result<Vec<f3
     let (layout, parameters) = Layout::of(adapter, &base.architecture);
     let model = Model::new(base, layout, tokens.len(), 2)?;
     let at: Vec<usize> = (0..tokens.len()).step_by(EVERY).collect();
-    Ok(model.logits(&parameters, &Row::prompt(tokens), &at, &mut model.tape(tokens.len())))
+    Ok(model.logits(&parameters, &Row::prompt(tokens), &at, &mut model.tape(tokens.len(), false)))
 }
 
 fn make(folder: &Path, model: Option<&String>) -> Result<(), Failure> {

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use learn::{AdamW, Layout, Model, Row, SftConfig};
+use learn::{AdamW, Layout, Model, Row, Sequence, SftConfig};
 use weights::{Checkpoint, Projection};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,10 +41,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let packed: Vec<Row> = (0..rows)
         .collect::<Vec<_>>()
         .chunks(group)
-        .map(|chunk| Row::sequences(&chunk.iter().map(|&row| (tokens(row), 1)).collect::<Vec<_>>()))
+        .map(|chunk| {
+            let all: Vec<Vec<u32>> = chunk.iter().map(|&row| tokens(row)).collect();
+            Row::sequences(&all.iter().map(|tokens| Sequence { tokens, learned_from: 1, group: 0 }).collect::<Vec<_>>())
+        })
         .collect();
     let model = Model::new(&base, layout, length, threads)?;
-    let mut tape = model.tape(group * length);
+    let mut tape = model.tape(group * length, false);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let (mut gradient, mut moments) = (vec![0f32; parameters.len()], AdamW::new(parameters.len()));
     let (mut losses, mut seconds) = (Vec::new(), Vec::new());

@@ -12,10 +12,12 @@
 //!
 //! Invariants: every operation is checked against finite differences, and so is the whole model
 //! through every pair and every tensor; the same samples, settings and base give the same bytes for any number of
-//! threads and after any interruption; packing several samples into a row changes no sample's loss;
+//! threads and after any interruption; packing several samples into a row, or
+//! computing what they share once, changes no sample's loss;
 //! a number that is not finite is an error that names the step and its samples.
 
 mod adamw;
+mod block;
 mod config;
 mod course;
 mod error;
@@ -32,6 +34,7 @@ mod sft;
 mod state;
 mod tape;
 mod train;
+mod trie;
 
 pub use adamw::AdamW;
 pub use config::{PretrainConfig, SftConfig};
@@ -41,9 +44,9 @@ pub use example::{Example, Inspected, check, inspect};
 pub use layout::Layout;
 pub use losses::Loss;
 pub use model::Model;
-pub use pack::{Learned, Row};
+pub use pack::{Learned, Row, Sequence, pack};
 pub use pretrain::{Pretrained, pretrain};
 pub use probe::gflops;
 pub use sft::{Trained, evaluate, sft};
-pub use tape::Tape;
+pub use tape::{Spent, Tape};
 pub use train::Stop;

@@ -1,15 +1,15 @@
-use rayon::prelude::*;
+use std::time::Instant;
+
 use weights::{Architecture, Checkpoint, Part};
 
 use crate::layout::{INPUTS, Layout};
 use crate::ops::head::{Head, Wanted};
 use crate::ops::linear::{Linear, Trained};
-use crate::ops::matrix::Store;
+use crate::ops::rms_norm;
 use crate::ops::rope::{Angles, Heads};
-use crate::ops::{ROWS, attention, rms_norm, rope, swiglu};
 use crate::pack::Row;
 use crate::places::Places;
-use crate::tape::{Kept, Scratch, Tape};
+use crate::tape::{Scratch, Tape};
 use crate::{Error, Result};
 
 /// A decoder of the Llama family: frozen f32 weights with low-rank pairs beside the projections, or
@@ -23,9 +23,9 @@ pub struct Model {
     /// What is trained, and where it stands in the vector of parameters.
     pub layout: Layout,
     threads: usize,
-    heads: Heads,
-    angles: Angles,
-    places: Places,
+    pub(crate) heads: Heads,
+    pub(crate) angles: Angles,
+    pub(crate) places: Places,
     /// All weights; empty where the parameters are the weights.
     frozen: Vec<f32>,
 }
@@ -56,16 +56,17 @@ impl Model {
         })
     }
 
-    /// Buffers for rows of up to `capacity` tokens.
-    pub fn tape(&self, capacity: usize) -> Tape {
-        Tape::new(&self.architecture, &self.layout, capacity)
+    /// Buffers for rows of up to `capacity` tokens; a longer row makes them grow. With `recompute` they
+    /// take less memory and a step more time.
+    pub fn tape(&self, capacity: usize, recompute: bool) -> Tape {
+        Tape::new(&self.architecture, &self.layout, capacity, recompute)
     }
 
-    fn weights<'a>(&'a self, parameters: &'a [f32]) -> &'a [f32] {
+    pub(crate) fn weights<'a>(&'a self, parameters: &'a [f32]) -> &'a [f32] {
         if self.layout.whole { parameters } else { &self.frozen }
     }
 
-    fn linear<'a>(&'a self, block: usize, input: usize, parameters: &'a [f32]) -> Linear<'a> {
+    pub(crate) fn linear<'a>(&'a self, block: usize, input: usize, parameters: &'a [f32]) -> Linear<'a> {
         let shape = |&p| self.architecture.shape(Part::Projection(block, p));
         let (weights, place) = (self.weights(parameters), &self.places.blocks[block]);
         let (matrix, bias) = (&place.matrices[input], place.bias.as_ref().filter(|_| input == 0));
@@ -92,135 +93,118 @@ impl Model {
     }
 
     /// Norms of query and key heads, where the model has such.
-    fn head_norms<'a>(&'a self, block: usize, parameters: &'a [f32]) -> Option<rms_norm::HeadNorms<'a>> {
+    pub(crate) fn head_norms<'a>(&'a self, block: usize, parameters: &'a [f32]) -> Option<rms_norm::HeadNorms<'a>> {
         let place = self.places.blocks[block].head_norms.clone()?;
         let (query, key) = self.weights(parameters)[place].split_at(self.heads.dim);
         let (query_heads, key_heads) = (self.architecture.heads, self.architecture.kv_heads);
         Some(rms_norm::HeadNorms { stride: self.heads.row(), query, key, query_heads, key_heads })
     }
 
-    /// Runs all blocks over a row; the last one's output stands in `tape.x`.
+    /// Runs all blocks over a row; the last one's output stands behind all inputs of the tape.
     fn forward(&self, parameters: &[f32], row: &Row, tape: &mut Tape) {
-        let (tokens, width) = (row.tokens.len(), self.architecture.width);
-        assert!(tokens <= tape.capacity, "a row of {tokens} tokens needs a longer tape");
-        let first = match tape.blocks.first_mut() {
-            Some(block) => &mut block.x,
-            None => &mut tape.x,
-        };
+        let (tokens, width, begin) = (row.tokens.len(), self.architecture.width, Instant::now());
+        if tokens > tape.capacity {
+            *tape = Tape { spent: tape.spent, ..self.tape(tokens, tape.recompute) };
+        }
         let embedding = &self.weights(parameters)[self.places.embedding.clone()];
-        for (x, &token) in first.chunks_exact_mut(width).zip(&row.tokens) {
+        for (x, &token) in tape.inputs[0].chunks_exact_mut(width).zip(&row.tokens) {
             x.copy_from_slice(&embedding[token as usize * width..][..width]);
         }
         for block in 0..self.architecture.blocks {
-            let (before, after) = tape.blocks.split_at_mut(block + 1);
-            let out = after.first_mut().map_or(&mut tape.x, |next| &mut next.x);
-            self.forward_block(
-                block,
-                parameters,
-                row,
-                &mut before[block],
-                &mut tape.scratch,
-                &mut out[..tokens * width],
-            );
+            let (before, after) = tape.inputs.split_at_mut(block + 1);
+            let kept = &mut tape.blocks[if tape.recompute { 0 } else { block }];
+            let out = Some(&mut after[0][..]);
+            self.forward_block(block, parameters, row, &before[block], kept, &mut tape.scratch, out);
         }
+        tape.spent.forward += begin.elapsed();
     }
 
-    fn forward_block(
-        &self,
-        n: usize,
-        parameters: &[f32],
-        row: &Row,
-        kept: &mut Kept,
-        scratch: &mut Scratch,
-        out: &mut [f32],
-    ) {
-        let (a, place, tokens) = (&self.architecture, &self.places.blocks[n], row.tokens.len());
-        let (all, weights) = (tokens * a.width, self.weights(parameters));
-        let (x, normed) = (&kept.x[..all], &mut scratch.normed[..all]);
-        let [u_qkv, u_o, u_gate_up, u_down] = &mut kept.u;
-
-        let gain = &weights[place.attention_norm.clone()];
-        rms_norm::forward(x, gain, a.norm_eps, normed, &mut kept.inverse[..tokens]);
-        let rows = &mut scratch.rows[..tokens * self.heads.row()];
-        self.linear(n, 0, parameters).forward(normed, Store::Set, rows, u_qkv);
-        if let Some(norms) = self.head_norms(n, parameters) {
-            let inverse = &mut kept.head_inverse[..tokens * (a.heads + a.kv_heads)];
-            norms.forward(rows, a.norm_eps, &mut kept.raw, inverse);
-        }
-        rope::forward(rows, &row.positions, &self.angles, self.heads, &mut kept.by_head);
-        let attended = &mut kept.attention[..tokens * self.heads.queries()];
-        attention::forward(&kept.by_head, &row.segments, self.heads, attended, &mut kept.log_sums);
-        let middle = &mut kept.middle[..all];
-        copy(x, middle);
-        self.linear(n, 1, parameters).forward(attended, Store::Add, middle, u_o);
-
-        let gain = &weights[place.feed_forward_norm.clone()];
-        rms_norm::forward(middle, gain, a.norm_eps, normed, &mut kept.middle_inverse[..tokens]);
-        let gate_up = &mut kept.gate_up[..tokens * 2 * a.hidden];
-        self.linear(n, 2, parameters).forward(normed, Store::Set, gate_up, u_gate_up);
-        let hidden = &mut scratch.hidden[..tokens * a.hidden];
-        swiglu::forward(gate_up, hidden, a.hidden);
-        copy(middle, out);
-        self.linear(n, 3, parameters).forward(hidden, Store::Add, out, u_down);
-    }
-
-    /// Gathers the rows that carry loss, normalises them, and leaves their losses in the scratch; with
-    /// `gradient`, also the gradient of the gathered rows and, where trained, of head and norm.
-    fn head_losses(
-        &self,
-        parameters: &[f32],
-        row: &Row,
-        weight: f32,
-        tape: &mut Tape,
-        mut gradient: Option<&mut [f32]>,
-    ) -> f64 {
+    /// Gathers and normalises the rows that carry loss, after [`Model::forward`].
+    fn gather(&self, parameters: &[f32], row: &Row, tape: &mut Tape) {
         let (width, count) = (self.architecture.width, row.learned.len());
-        let gain = &self.weights(parameters)[self.places.final_norm.clone()];
-        let Scratch { gathered, d_gathered, d_normed, normed, inverse, targets, losses, logits, .. } =
-            &mut tape.scratch;
+        let Scratch { gathered, d_gathered, d_normed, normed, inverse, targets, losses, .. } = &mut tape.scratch;
+        // A place where sequences part has several targets, so there can be more of them than tokens.
+        for buffer in [&mut *gathered, d_gathered, d_normed, normed] {
+            grow(buffer, count * width);
+        }
+        grow(inverse, count);
+        losses.clear();
+        losses.resize(count, 0.0);
         targets.clear();
         targets.extend(row.learned.iter().map(|learned| learned.target));
+        let x = &tape.inputs[self.architecture.blocks];
         for (to, learned) in gathered.chunks_exact_mut(width).zip(&row.learned) {
-            to.copy_from_slice(&tape.x[learned.at as usize * width..][..width]);
+            to.copy_from_slice(&x[learned.at as usize * width..][..width]);
         }
+        let gain = &self.weights(parameters)[self.places.final_norm.clone()];
         let (gathered, normed) = (&gathered[..count * width], &mut normed[..count * width]);
-        let (inverse, losses, dy) = (&mut inverse[..count], &mut losses[..count], &mut d_normed[..count * width]);
-        rms_norm::forward(gathered, gain, self.architecture.norm_eps, normed, inverse);
-        let wanted = gradient.as_deref_mut().map(|gradient| Wanted {
-            dx: &mut *dy,
-            dw: if self.layout.whole { Some(&mut gradient[self.places.head.clone()]) } else { None },
-        });
-        self.head(parameters).losses(normed, targets, weight, logits, wanted, losses);
-        if let Some(gradient) = gradient {
-            let dx = &mut d_gathered[..count * width];
-            dx.fill(0.0);
-            if self.layout.whole {
-                rms_norm::backward_gain(gathered, inverse, dy, &mut gradient[self.places.final_norm.clone()]);
+        rms_norm::forward(gathered, gain, self.architecture.norm_eps, normed, &mut inverse[..count]);
+    }
+
+    /// Losses of the gathered rows, left in the scratch.
+    fn losses(&self, parameters: &[f32], row: &Row, tape: &mut Tape) {
+        let begin = Instant::now();
+        self.gather(parameters, row, tape);
+        let Scratch { normed, targets, losses, logits, .. } = &mut tape.scratch;
+        let normed = &normed[..row.learned.len() * self.architecture.width];
+        self.head(parameters).losses(normed, targets, logits, None, losses);
+        tape.spent.head += begin.elapsed();
+    }
+
+    /// As [`Model::losses`], and the gradient of the gathered rows and, where trained, of head and norm.
+    fn head_gradient(&self, parameters: &[f32], row: &Row, weigh: Weigh<'_>, tape: &mut Tape, gradient: &mut [f32]) {
+        let (width, count, whole) = (self.architecture.width, row.learned.len(), self.layout.whole);
+        let (weights, scales) = match weigh {
+            Weigh::By(weights) => (weights.to_vec(), None),
+            // Weights of tokens that are known only after their losses: where the head is trained, it runs a
+            // second time with them; else the gradient of each row is its weight times that of weight 1.
+            Weigh::After(weigh) if whole => {
+                self.losses(parameters, row, tape);
+                (weigh(&tape.scratch.losses), None)
             }
-            rms_norm::backward(gathered, inverse, gain, dy, dx);
+            Weigh::After(weigh) => (vec![1.0; count], Some(weigh)),
+        };
+        assert_eq!(weights.len(), count, "a weight for each learned token");
+        let begin = Instant::now();
+        self.gather(parameters, row, tape);
+        let Scratch { gathered, d_gathered, d_normed, normed, inverse, targets, losses, logits, .. } =
+            &mut tape.scratch;
+        let (gathered, normed) = (&gathered[..count * width], &normed[..count * width]);
+        let (inverse, dy) = (&inverse[..count], &mut d_normed[..count * width]);
+        let dw = if whole { Some(&mut gradient[self.places.head.clone()]) } else { None };
+        let wanted = Wanted { weights: &weights, dx: &mut *dy, dw };
+        self.head(parameters).losses(normed, targets, logits, Some(wanted), losses);
+        if let Some(weigh) = scales {
+            let weights = weigh(losses);
+            assert_eq!(weights.len(), count, "a weight for each learned token");
+            let rows = dy.chunks_exact_mut(width).zip(weights);
+            rows.for_each(|(dy, weight)| dy.iter_mut().for_each(|dy| *dy *= weight));
         }
-        losses.iter().map(|&loss| f64::from(loss)).sum()
+        let dx = &mut d_gathered[..count * width];
+        dx.fill(0.0);
+        let gain = &self.weights(parameters)[self.places.final_norm.clone()];
+        if whole {
+            rms_norm::backward_gain(gathered, inverse, dy, &mut gradient[self.places.final_norm.clone()]);
+        }
+        rms_norm::backward(gathered, inverse, gain, dy, dx);
+        tape.spent.head += begin.elapsed();
     }
 
-    /// Sum of the losses of a row's learned tokens, in nats.
-    pub fn loss(&self, parameters: &[f32], row: &Row, tape: &mut Tape) -> f64 {
-        self.forward(parameters, row, tape);
-        self.head_losses(parameters, row, 1.0, tape, None)
-    }
-
-    /// Sum of the losses of a row's learned tokens; adds the gradient of `weight` · that sum to
-    /// `gradient` (as long as the layout).
-    pub fn gradient(&self, parameters: &[f32], row: &Row, weight: f32, tape: &mut Tape, gradient: &mut [f32]) -> f64 {
-        self.forward(parameters, row, tape);
-        let loss = self.head_losses(parameters, row, weight, tape, Some(gradient));
-        let (tokens, width) = (row.tokens.len(), self.architecture.width);
-        let Tape { blocks, scratch, .. } = tape;
+    /// From the gradient of the gathered rows down to that of the embedding.
+    fn backward(&self, parameters: &[f32], row: &Row, tape: &mut Tape, gradient: &mut [f32]) {
+        let (tokens, width, begin) = (row.tokens.len(), self.architecture.width, Instant::now());
+        let Tape { inputs, blocks, scratch, recompute, spent, .. } = tape;
         scratch.dx[..tokens * width].fill(0.0);
         for (from, learned) in scratch.d_gathered.chunks_exact(width).zip(&row.learned) {
-            scratch.dx[learned.at as usize * width..][..width].copy_from_slice(from);
+            let to = &mut scratch.dx[learned.at as usize * width..][..width];
+            to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
         }
-        for (n, kept) in blocks.iter_mut().enumerate().rev() {
-            self.backward_block(n, parameters, row, kept, scratch, gradient);
+        for (n, x) in inputs[..self.architecture.blocks].iter().enumerate().rev() {
+            let kept = &mut blocks[if *recompute { 0 } else { n }];
+            if *recompute {
+                self.forward_block(n, parameters, row, x, kept, scratch, None);
+            }
+            self.backward_block(n, parameters, row, x, kept, scratch, gradient);
         }
         if self.layout.whole {
             let embedding = &mut gradient[self.places.embedding.clone()];
@@ -229,83 +213,53 @@ impl Model {
                 to.iter_mut().zip(dx).for_each(|(to, dx)| *to += dx);
             }
         }
-        loss
+        spent.backward += begin.elapsed();
     }
 
-    /// Turns the gradient of the block's output, in `scratch.dx`, into that of its input.
-    fn backward_block(
+    /// Logarithm of the probability of each learned token, in nats.
+    pub fn log_probabilities(&self, parameters: &[f32], row: &Row, tape: &mut Tape) -> Vec<f32> {
+        self.forward(parameters, row, tape);
+        self.losses(parameters, row, tape);
+        tape.scratch.losses.iter().map(|loss| -loss).collect()
+    }
+
+    /// Sum of the losses of all answers' targets, in nats; a target that answers share counts for each.
+    pub fn loss(&self, parameters: &[f32], row: &Row, tape: &mut Tape) -> f64 {
+        self.forward(parameters, row, tape);
+        self.losses(parameters, row, tape);
+        total(&row.shares(), &tape.scratch.losses)
+    }
+
+    /// As [`Model::loss`]; adds the gradient of `weight` · that sum to `gradient` (as long as the layout).
+    pub fn gradient(&self, parameters: &[f32], row: &Row, weight: f32, tape: &mut Tape, gradient: &mut [f32]) -> f64 {
+        let shares = row.shares();
+        let weights: Vec<f32> = shares.iter().map(|share| weight * share).collect();
+        self.forward(parameters, row, tape);
+        self.head_gradient(parameters, row, Weigh::By(&weights), tape, gradient);
+        self.backward(parameters, row, tape, gradient);
+        total(&shares, &tape.scratch.losses)
+    }
+
+    /// Adds the gradient of any function of a row's losses to `gradient`: `weigh` is given the loss of
+    /// each learned token (−log p, in nats) and says the derivative of the function with respect to it.
+    pub fn gradient_by(
         &self,
-        n: usize,
         parameters: &[f32],
         row: &Row,
-        kept: &mut Kept,
-        scratch: &mut Scratch,
+        weigh: &mut dyn FnMut(&[f32]) -> Vec<f32>,
+        tape: &mut Tape,
         gradient: &mut [f32],
     ) {
-        let (a, place, tokens) = (&self.architecture, &self.places.blocks[n], row.tokens.len());
-        let (all, weights, whole) = (tokens * a.width, self.weights(parameters), self.layout.whole);
-        let [u_qkv, u_o, u_gate_up, u_down] = &kept.u;
-        let Scratch { normed, rows, hidden, dx, d_normed, d_attention, d_by_head, partial, e, .. } = scratch;
-        let (normed, dx, d_normed) = (&mut normed[..all], &mut dx[..all], &mut d_normed[..all]);
-
-        let (down, hidden) = (self.linear(n, 3, parameters), &mut hidden[..tokens * a.hidden]);
-        down.backward(dx, u_down, e, Some((Store::Set, hidden)), gradient);
-        let gate_up = &mut kept.gate_up[..tokens * 2 * a.hidden];
-        swiglu::backward(gate_up, hidden, a.hidden);
-        down.backward_weights(hidden, dx, e, gradient);
-
-        let (middle, inverse) = (&kept.middle[..all], &kept.middle_inverse[..tokens]);
-        let linear = self.linear(n, 2, parameters);
-        linear.backward(gate_up, u_gate_up, e, Some((Store::Set, d_normed)), gradient);
-        let gain = &weights[place.feed_forward_norm.clone()];
-        rms_norm::again(middle, inverse, gain, normed);
-        linear.backward_weights(normed, gate_up, e, gradient);
-        if whole {
-            rms_norm::backward_gain(middle, inverse, d_normed, &mut gradient[place.feed_forward_norm.clone()]);
-        }
-        rms_norm::backward(middle, inverse, gain, d_normed, dx);
-
-        let linear = self.linear(n, 1, parameters);
-        let attended = tokens * self.heads.queries();
-        linear.backward(dx, u_o, e, Some((Store::Set, &mut d_attention[..attended])), gradient);
-        linear.backward_weights(&kept.attention[..attended], dx, e, gradient);
-        let forward = attention::Kept {
-            x: &kept.by_head,
-            out: &kept.attention[..attended],
-            log_sums: &kept.log_sums,
-            d_out: &d_attention[..attended],
-        };
-        attention::backward(&forward, &row.segments, self.heads, d_by_head, partial);
-        let rows = &mut rows[..tokens * self.heads.row()];
-        rope::backward(d_by_head, &row.positions, &self.angles, self.heads, rows);
-        if let Some(norms) = self.head_norms(n, parameters) {
-            if let Some(place) = place.head_norms.clone().filter(|_| whole) {
-                norms.backward_gains(rows, &kept.raw, &kept.head_inverse, &mut gradient[place]);
-            }
-            norms.backward(rows, &kept.raw, &kept.head_inverse);
-        }
-        let linear = self.linear(n, 0, parameters);
-        let (x, inverse) = (&kept.x[..all], &kept.inverse[..tokens]);
-        // Only a trained embedding, norm or lower block needs the gradient of the block's input.
-        let below = n > 0 || whole;
-        let to = below.then_some((Store::Set, &mut *d_normed));
-        linear.backward(rows, u_qkv, e, to, gradient);
-        let gain = &weights[place.attention_norm.clone()];
-        rms_norm::again(x, inverse, gain, normed);
-        linear.backward_weights(normed, rows, e, gradient);
-        if whole {
-            rms_norm::backward_gain(x, inverse, d_normed, &mut gradient[place.attention_norm.clone()]);
-        }
-        if below {
-            rms_norm::backward(x, inverse, gain, d_normed, dx);
-        }
+        self.forward(parameters, row, tape);
+        self.head_gradient(parameters, row, Weigh::After(weigh), tape, gradient);
+        self.backward(parameters, row, tape, gradient);
     }
 
     /// Logits of the rows `at` of a packed row, `at.len()` × vocab.
     pub fn logits(&self, parameters: &[f32], row: &Row, at: &[usize], tape: &mut Tape) -> Vec<f32> {
         self.forward(parameters, row, tape);
-        let width = self.architecture.width;
-        let gathered: Vec<f32> = at.iter().flat_map(|&t| tape.x[t * width..][..width].iter().copied()).collect();
+        let (width, x) = (self.architecture.width, &tape.inputs[self.architecture.blocks]);
+        let gathered: Vec<f32> = at.iter().flat_map(|&t| x[t * width..][..width].iter().copied()).collect();
         let (mut normed, mut inverse) = (vec![0.0; gathered.len()], vec![0.0; at.len()]);
         let gain = &self.weights(parameters)[self.places.final_norm.clone()];
         rms_norm::forward(&gathered, gain, self.architecture.norm_eps, &mut normed, &mut inverse);
@@ -315,17 +269,29 @@ impl Model {
     }
 }
 
-fn copy(from: &[f32], to: &mut [f32]) {
-    const BLOCK: usize = ROWS * 1024;
-    (from.par_chunks(BLOCK), to.par_chunks_mut(BLOCK)).into_par_iter().for_each(|(from, to)| to.copy_from_slice(from));
+/// The weights of learned tokens.
+enum Weigh<'a> {
+    /// Known beforehand.
+    By(&'a [f32]),
+    /// Computed from the losses.
+    After(&'a mut dyn FnMut(&[f32]) -> Vec<f32>),
+}
+
+fn total(shares: &[f32], losses: &[f32]) -> f64 {
+    shares.iter().zip(losses).map(|(&share, &loss)| f64::from(share) * f64::from(loss)).sum()
+}
+
+fn grow(buffer: &mut Vec<f32>, length: usize) {
+    if buffer.len() < length {
+        buffer.resize(length, 0.0);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::Example;
     use crate::ops::check;
-    use crate::pack::pack;
+    use crate::pack::Sequence;
     use weights::{Family, Projection};
 
     /// Llama, and a made-up relative with everything that the others have: biases, norms of heads,
@@ -351,25 +317,43 @@ mod tests {
         (Model::new(&base, layout, 100, 2).expect("works"), parameters)
     }
 
-    fn examples() -> Vec<Example> {
-        let one = |(length, learned_from): (usize, usize)| Example {
-            id: String::new(),
-            tokens: [7, 8, 9].into_iter().chain((3..length).map(|t| (t * 31 + length * 17) as u32 % 272)).collect(),
-            learned_from,
-        };
-        [(40, 5), (9, 6), (12, 4), (4, 3)].map(one).into()
+    /// A question with two answers and with a step from which two others go on, one of them learning the
+    /// step too; and a sequence that shares nothing: segments of three levels.
+    fn sequences() -> Vec<(Vec<u32>, usize)> {
+        let run = |seed: u32, length: u32| (0..length).map(move |t| (t * 31 + seed * 17) % 272);
+        let question: Vec<u32> = run(1, 12).collect();
+        let step: Vec<u32> = question.iter().copied().chain(run(2, 10)).collect();
+        let with = |before: &[u32], seed, length| before.iter().copied().chain(run(seed, length)).collect::<Vec<u32>>();
+        vec![
+            (with(&question, 3, 35), 12),
+            (with(&question, 4, 6), 12),
+            (with(&step, 5, 9), 12),
+            (with(&step, 6, 1), 22),
+            (with(&[], 7, 9), 3),
+        ]
+    }
+
+    fn row(sequences: &[(Vec<u32>, usize)]) -> Row {
+        let all = sequences.iter().map(|(tokens, from)| Sequence { tokens, learned_from: *from, group: 0 });
+        Row::sequences(&all.collect::<Vec<_>>())
+    }
+
+    /// A function of losses that is not linear, and its derivatives.
+    fn bend(losses: &[f32]) -> f64 {
+        losses.iter().map(|&loss| 0.5 * f64::from(loss).powi(2)).sum()
+    }
+
+    fn losses(model: &Model, parameters: &[f32], row: &Row, tape: &mut Tape) -> Vec<f32> {
+        model.log_probabilities(parameters, row, tape).iter().map(|log| -log).collect()
     }
 
     #[test]
     fn gradients_of_every_pair_match_finite_differences() {
         for architecture in architectures() {
             let (model, parameters) = model(architecture, 2);
-            let mut tape = model.tape(100);
-            let rows = pack(&examples().iter().collect::<Vec<_>>(), 2, 100);
-            assert_eq!(rows.len(), 1);
+            let (mut tape, row) = (model.tape(100, false), row(&sequences()));
             let mut gradient = vec![0.0; parameters.len()];
-            let loss = model.gradient(&parameters, &rows[0], 1.0, &mut tape, &mut gradient);
-            assert_eq!(loss.to_bits(), model.loss(&parameters, &rows[0], &mut tape).to_bits());
+            model.gradient_by(&parameters, &row, &mut <[f32]>::to_vec, &mut tape, &mut gradient);
             for low_rank in model.layout.blocks.iter().flatten() {
                 let places = std::iter::once(&low_rank.a).chain(low_rank.members.iter().map(|m| &m.b));
                 for place in places {
@@ -379,7 +363,7 @@ mod tests {
                     let mut moved = parameters.clone();
                     check::gradient(&pick(&parameters), &pick(&gradient), |values| {
                         chosen.iter().zip(values).for_each(|(&i, &value)| moved[i] = value);
-                        model.loss(&moved, &rows[0], &mut tape)
+                        bend(&losses(&model, &moved, &row, &mut tape))
                     });
                 }
             }
@@ -392,11 +376,9 @@ mod tests {
             let base = Checkpoint::random(architecture, 3).expect("works");
             let model = Model::new(&base, Layout::whole(&base.architecture), 100, 1).expect("works");
             let parameters = model.places.read(&base).expect("works");
-            let mut tape = model.tape(100);
-            let rows = pack(&examples().iter().collect::<Vec<_>>(), 2, 100);
+            let (mut tape, row) = (model.tape(100, false), row(&sequences()));
             let mut gradient = vec![0.0; parameters.len()];
-            let loss = model.gradient(&parameters, &rows[0], 1.0, &mut tape, &mut gradient);
-            assert_eq!(loss.to_bits(), model.loss(&parameters, &rows[0], &mut tape).to_bits());
+            model.gradient_by(&parameters, &row, &mut <[f32]>::to_vec, &mut tape, &mut gradient);
             for (part, matrix) in model.places.tensors(&model.architecture, &gradient) {
                 // Some numbers of each tensor, those of the largest gradients among them.
                 let all = matrix.into_f32();
@@ -409,47 +391,118 @@ mod tests {
                 let mut moved = parameters.clone();
                 check::gradient(&pick(&parameters), &pick(&gradient), |values| {
                     chosen.iter().zip(values).for_each(|(&i, &value)| moved[place.start + i] = value);
-                    model.loss(&moved, &rows[0], &mut tape)
+                    bend(&losses(&model, &moved, &row, &mut tape))
                 });
             }
         }
     }
 
     #[test]
-    fn packing_behind_a_shared_prefix_changes_nothing() {
+    fn a_tree_learns_what_its_sequences_learn_apart() {
         for architecture in architectures() {
-            let (model, parameters) = model(architecture, 3);
-            let mut tape = model.tape(100);
-            let examples = examples();
-            let run = |rows: &[Row], tape: &mut Tape| {
-                let mut gradient = vec![0.0; parameters.len()];
-                let losses = rows.iter().map(|row| model.gradient(&parameters, row, 0.1, tape, &mut gradient));
-                (losses.sum::<f64>(), gradient)
-            };
-            let packed = run(&pack(&examples.iter().collect::<Vec<_>>(), 2, 100), &mut tape);
-            let alone: Vec<Row> = examples.iter().map(|e| Row::single(&e.tokens, e.learned_from)).collect();
-            let alone = run(&alone, &mut tape);
-            assert!((packed.0 / alone.0 - 1.0).abs() < 1e-6, "{} {}", packed.0, alone.0);
-            let largest = alone.1.iter().fold(0f32, |m, g| m.max(g.abs()));
-            let apart = packed.1.iter().zip(&alone.1).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-            assert!(apart < 1e-5 * largest, "gradients differ by {apart} of {largest}");
+            for whole in [false, true] {
+                let (pairs, values) = model(architecture.clone(), 3);
+                let base = Checkpoint::random(architecture.clone(), 3).expect("works");
+                let all = Model::new(&base, Layout::whole(&base.architecture), 100, 2).expect("works");
+                let (model, parameters) =
+                    if whole { (&all, all.places.read(&base).expect("works")) } else { (&pairs, values) };
+                let mut tape = model.tape(10, false);
+                let mut run = |rows: &[Row]| {
+                    let mut gradient = vec![0.0; parameters.len()];
+                    let losses = rows.iter().map(|row| model.gradient(&parameters, row, 0.1, &mut tape, &mut gradient));
+                    (losses.sum::<f64>(), gradient)
+                };
+                let sequences = sequences();
+                let tree = row(&sequences);
+                assert_eq!((tree.tokens.len(), tree.segments.all().len()), (12 + 10 + 34 + 5 + 8 + 8, 6));
+                let packed = run(&[tree]);
+                let alone = run(&sequences.iter().map(|(tokens, from)| Row::single(tokens, *from)).collect::<Vec<_>>());
+                assert!((packed.0 / alone.0 - 1.0).abs() < 1e-6, "{} {}", packed.0, alone.0);
+                let largest = alone.1.iter().fold(0f32, |m, g| m.max(g.abs()));
+                let apart = packed.1.iter().zip(&alone.1).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+                assert!(apart < 1e-5 * largest, "gradients differ by {apart} of {largest}");
+            }
         }
     }
 
     #[test]
-    fn a_token_depends_on_nothing_after_it_or_beside_it() {
+    fn weights_known_before_and_after_give_the_same_gradient() {
+        let (model, parameters) = model(architectures()[0].clone(), 3);
+        let (mut tape, row) = (model.tape(100, false), row(&sequences()));
+        let (mut before, mut after) = (vec![0.0; parameters.len()], vec![0.0; parameters.len()]);
+        let loss = model.gradient(&parameters, &row, 0.3, &mut tape, &mut before);
+        assert_eq!(loss.to_bits(), model.loss(&parameters, &row, &mut tape).to_bits());
+        let mut seen = Vec::new();
+        let mut weigh = |losses: &[f32]| {
+            seen = losses.to_vec();
+            vec![0.3; losses.len()]
+        };
+        model.gradient_by(&parameters, &row, &mut weigh, &mut tape, &mut after);
+        assert_eq!(seen, losses(&model, &parameters, &row, &mut tape));
+        let largest = before.iter().fold(0f32, |m, g| m.max(g.abs()));
+        assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-5 * largest));
+    }
+
+    #[test]
+    fn blocks_that_are_computed_again_change_no_bit() {
+        for architecture in architectures() {
+            for whole in [false, true] {
+                let base = Checkpoint::random(architecture.clone(), 3).expect("works");
+                let pairs = Layout::new(&architecture, 3, 6.0, Projection::ALL.into());
+                let layout = if whole { Layout::whole(&architecture) } else { pairs };
+                let model = Model::new(&base, layout, 100, 2).expect("works");
+                let parameters: Vec<f32> = check::noise(5, model.layout.length).iter().map(|x| x * 0.2).collect();
+                let run = |recompute| {
+                    let mut gradient = vec![0.0; parameters.len()];
+                    let (mut tape, row) = (model.tape(90, recompute), row(&sequences()));
+                    let loss = model.gradient(&parameters, &row, 0.1, &mut tape, &mut gradient);
+                    model.gradient_by(&parameters, &row, &mut <[f32]>::to_vec, &mut tape, &mut gradient);
+                    (loss, gradient)
+                };
+                assert!(run(false) == run(true));
+                let bytes = |recompute| Tape::bytes(&architecture, &model.layout, 90, recompute);
+                assert!(bytes(true) < bytes(false));
+            }
+        }
+    }
+
+    #[test]
+    fn packed_sequences_do_not_see_each_other() {
         let (model, parameters) = model(architectures()[1].clone(), 3);
-        let mut tape = model.tape(100);
-        let tokens: Vec<u32> = (0..30).map(|t| t * 7 % 272).collect();
-        let mut other = tokens.clone();
-        other[20] = 3;
-        let alone = model.logits(&parameters, &Row::prompt(&tokens), &[19, 29], &mut tape);
-        let beside = model.logits(&parameters, &Row::prompts(&[&other, &tokens]), &[19, 39], &mut tape);
+        let mut tape = model.tape(100, false);
+        let sequences = sequences();
+        let mut logits = |row: &Row, at: usize| {
+            let logits = model.logits(&parameters, row, &[at], &mut tape);
+            logits.iter().map(|logit| logit.to_bits()).collect::<Vec<u32>>()
+        };
+        let tree = row(&sequences);
+        // Which sequences get another token at a place, and all that see it: no others may change a bit.
+        let changes: [(&[usize], usize); 6] =
+            [(&[0], 40), (&[1], 14), (&[2], 26), (&[4], 5), (&[2, 3], 15), (&[3], 22)];
+        for (changed, place) in changes {
+            let mut others = sequences.clone();
+            changed.iter().for_each(|&sequence| others[sequence].0[place] += 1);
+            let other = row(&others);
+            assert_eq!((&other.segments, &other.ends, &other.sequences), (&tree.segments, &tree.ends, &tree.sequences));
+            for (&sequence, &end) in tree.sequences.iter().zip(&tree.ends) {
+                let same = logits(&tree, end) == logits(&other, end);
+                // The last change is one of a target, which is not read.
+                let sees = changed.contains(&sequence) && place + 1 < sequences[sequence].0.len();
+                assert_eq!(same, !sees, "sequence {sequence} after a change of {changed:?} at {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_depends_on_nothing_after_it() {
+        let (model, parameters) = model(architectures()[1].clone(), 3);
+        let mut tape = model.tape(100, false);
+        let mut tokens: Vec<u32> = (0..30).map(|t| t * 7 % 272).collect();
+        let before = model.logits(&parameters, &Row::prompt(&tokens), &[19, 29], &mut tape);
+        tokens[20] = 3;
+        let after = model.logits(&parameters, &Row::prompt(&tokens), &[19, 29], &mut tape);
         let vocab = model.architecture.vocab;
-        let apart =
-            |at: usize| (0..vocab).map(|i| (alone[at * vocab + i] - beside[at * vocab + i]).abs()).fold(0.0, f32::max);
-        // Row 19 of both is the shared prefix; row 29 of the first is row 39 of the second.
-        assert!(apart(0) < 1e-5 && apart(1) < 1e-5, "{} {}", apart(0), apart(1));
+        assert!(before[..vocab] == after[..vocab] && before[vocab..] != after[vocab..]);
     }
 
     #[test]
@@ -465,7 +518,7 @@ mod tests {
                 let tokens: Vec<u32> = (0..200).map(|t| t * 13 % 320).collect();
                 let mut gradient = vec![0.0; parameters.len()];
                 let row = Row::single(&tokens, 1);
-                (model.gradient(&parameters, &row, 1.0, &mut model.tape(256), &mut gradient), gradient)
+                (model.gradient(&parameters, &row, 1.0, &mut model.tape(256, false), &mut gradient), gradient)
             })
         };
         for whole in [false, true] {

@@ -12,7 +12,7 @@ use weights::Checkpoint;
 
 use crate::adamw::{AdamW, norm};
 use crate::example::Example;
-use crate::pack::{Row, pack, shared_prefix, spread};
+use crate::pack::{Row, Sequence, pack};
 use crate::state::{Fingerprint, Progress, State};
 use crate::{Course, Error, Layout, Model, Result, Tape};
 
@@ -89,16 +89,12 @@ impl Training<'_> {
         let plan = Plan::new(&examples, &course)?;
         let longest = examples.iter().chain(&validation).map(|example| example.tokens.len()).max().unwrap_or(0);
         let mut engine = Engine::new(base, layout, &course, longest)?;
-        let validation = rows(&validation, course.row_tokens);
-        let prefix = shared_prefix(&examples);
+        let validation = rows(&validation.iter().collect::<Vec<_>>(), &course);
         let stop = loop {
             let step = state.progress.step + 1;
             let batch: Vec<&Example> = plan.batch(step).iter().map(|&i| &examples[i]).collect();
-            let rows = match course.lanes {
-                1 => pack(&batch, prefix, course.row_tokens),
-                lanes => spread(&batch, course.row_tokens, lanes),
-            };
-            let learned: usize = rows.iter().map(|row| row.learned.len()).sum();
+            let rows = rows(&batch, &course);
+            let learned: usize = rows.iter().map(Row::targets).sum();
             let rate = course.rate(step, plan.steps);
             let failed = |what| Error::NotFinite { what, step, samples: batch.iter().map(|e| e.id.clone()).collect() };
 
@@ -198,13 +194,13 @@ pub(crate) fn measure(
     }
     let longest = examples.iter().map(|example| example.tokens.len()).max().unwrap_or(0);
     let mut engine = Engine::new(base, layout, course, longest)?;
-    Ok(engine.loss(parameters, &rows(examples, course.row_tokens)))
+    Ok(engine.loss(parameters, &rows(&examples.iter().collect::<Vec<_>>(), course)))
 }
 
-/// All examples in as few rows as they need.
-fn rows(examples: &[Example], row_tokens: usize) -> Vec<Row> {
-    let longest = examples.iter().map(|example| example.tokens.len()).max().unwrap_or(0);
-    pack(&examples.iter().collect::<Vec<_>>(), shared_prefix(examples), row_tokens.max(longest))
+/// Examples in as few rows as they need.
+fn rows(examples: &[&Example], course: &Course) -> Vec<Row> {
+    let sequences: Vec<_> = examples.iter().enumerate().map(|(group, example)| Sequence::of(example, group)).collect();
+    pack(&sequences, course.row_tokens, course.lanes)
 }
 
 /// What the training is made of; `settings` are those that change what it gives.
@@ -309,14 +305,10 @@ impl Engine {
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|source| Error::Threads { threads, source })?;
-        // Spread rows may be longer than asked for by an example; see `spread`.
-        let (capacity, within) = match course.lanes {
-            1 => (course.row_tokens.max(longest), threads),
-            _ => (course.row_tokens + longest, 1),
-        };
+        let (capacity, within) = (course.row_tokens.max(longest), if course.lanes > 1 { 1 } else { threads });
         let length = layout.length;
         let model = Model::new(base, layout, longest.min(base.architecture.context), within)?;
-        let lane = |_| Lane { tape: model.tape(capacity), gradient: vec![0.0; length], loss: 0.0 };
+        let lane = |_| Lane { tape: model.tape(capacity, false), gradient: vec![0.0; length], loss: 0.0 };
         let lanes = (0..course.lanes).map(lane).collect();
         Ok(Self { pool, model, lanes })
     }
@@ -348,7 +340,7 @@ impl Engine {
     /// Mean loss.
     fn loss(&mut self, parameters: &[f32], rows: &[Row]) -> f64 {
         let Self { pool, model, lanes } = self;
-        let learned: usize = rows.iter().map(|row| row.learned.len()).sum();
+        let learned: usize = rows.iter().map(Row::targets).sum();
         let count = lanes.len();
         pool.install(|| {
             let work = |(first, lane): (usize, &mut Lane)| {

@@ -37,7 +37,7 @@ fn logits_agree_with_peft_for_adapters_of_both_makers() {
     for (name, expected) in [("ours", &golden.ours), ("theirs", &golden.theirs)] {
         let (model, parameters) = model(name);
         let at: Vec<usize> = (0..golden.tokens.len()).step_by(golden.every).collect();
-        let logits = model.logits(&parameters, &Row::prompt(&golden.tokens), &at, &mut model.tape(64));
+        let logits = model.logits(&parameters, &Row::prompt(&golden.tokens), &at, &mut model.tape(64, false));
         assert_eq!(logits.len(), expected.len());
         let apart = logits.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(apart < 1e-4, "{name}: logits differ by {apart}");
@@ -49,7 +49,7 @@ fn five_steps_lose_as_much_as_those_of_pytorch() {
     let golden = golden();
     let (model, mut parameters) = model("theirs");
     let config = SftConfig { weight_decay: 0.01, ..SftConfig::default() };
-    let (mut tape, mut moments) = (model.tape(64), AdamW::new(parameters.len()));
+    let (mut tape, mut moments) = (model.tape(64, false), AdamW::new(parameters.len()));
     let row = Row::single(&golden.tokens, 1);
     for (step, expected) in (1..).zip(&golden.losses) {
         let mut gradient = vec![0.0; parameters.len()];

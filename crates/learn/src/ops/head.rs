@@ -1,7 +1,7 @@
 //! Output head and cross-entropy in one: loss and gradient of the final hidden rows that carry loss.
 //!
 //! For a row x with target token c: z = W x, loss = log Σⱼ e^{zⱼ} − z_c, and
-//! dx = weight · Wᵀ (softmax(z) − e_c), dW = weight · Σ (softmax(z) − e_c) xᵀ. Rows go in chunks, so
+//! dx = w · Wᵀ (softmax(z) − e_c), dW = Σ w · (softmax(z) − e_c) xᵀ, w being the row's weight. Rows go in chunks, so
 //! logits never exist for all of them.
 
 use rayon::prelude::*;
@@ -14,6 +14,8 @@ pub const CHUNK: usize = 128;
 
 /// What the backward pass is asked for.
 pub struct Wanted<'a> {
+    /// Weight of each row's loss.
+    pub weights: &'a [f32],
     /// Becomes the gradient of the rows (rows × width).
     pub dx: &'a mut [f32],
     /// Grows by the gradient of W (vocab × width), where W is trained.
@@ -56,12 +58,11 @@ wide! {
 
 impl Head<'_> {
     /// Losses of the rows of `x` (rows × width) for `targets`, in nats; where `wanted`, also the
-    /// gradients of `weight · Σ losses`. `logits` is scratch of at least min(rows, [`CHUNK`]) × vocab.
+    /// gradients of the weighted sum of losses. `logits` is scratch of at least min(rows, [`CHUNK`]) × vocab.
     pub fn losses(
         &self,
         x: &[f32],
         targets: &[u32],
-        weight: f32,
         logits: &mut [f32],
         mut wanted: Option<Wanted<'_>>,
         losses: &mut [f32],
@@ -74,9 +75,13 @@ impl Head<'_> {
             let logits = &mut logits[..rows * vocab];
             let x = View::new(x, rows, width);
             multiply(ViewMut::new(logits, rows, vocab), Store::Set, 1.0, x, matrix.transposed(), threads);
+            let weights = wanted.as_ref().map(|wanted| &wanted.weights[index * CHUNK..][..rows]);
             (logits.par_chunks_mut(vocab), targets.par_iter(), losses.par_iter_mut())
                 .into_par_iter()
-                .for_each(|(logits, &target, loss)| *loss = cross_entropy(logits, target as usize, weight));
+                .enumerate()
+                .for_each(|(row, (logits, &target, loss))| {
+                    *loss = cross_entropy(logits, target as usize, weights.map_or(1.0, |weights| weights[row]));
+                });
             if let Some(wanted) = &mut wanted {
                 let dx = &mut wanted.dx[index * CHUNK * width..][..rows * width];
                 let dz = View::new(logits, rows, vocab);
@@ -111,29 +116,30 @@ mod tests {
         let head = Head { weight: &weight, vocab, width, threads: 1 };
         let (mut logits, mut losses, mut dx) = (vec![0.0; CHUNK * vocab], vec![0.0; rows], vec![0.0; x.len()]);
         let mut dw = vec![0.0; weight.len()];
-        let wanted = Wanted { dx: &mut dx, dw: Some(&mut dw) };
-        head.losses(&x, &targets, 0.5, &mut logits, Some(wanted), &mut losses);
-        let plain = |x: &[f32], weight: &[f32]| -> f64 {
+        let weights = check::noise(3, rows);
+        let wanted = Wanted { weights: &weights, dx: &mut dx, dw: Some(&mut dw) };
+        head.losses(&x, &targets, &mut logits, Some(wanted), &mut losses);
+        let plain = |x: &[f32], weight: &[f32], shares: &[f32]| -> f64 {
             // The definition in f64, which also checks the loss itself.
             (0..rows)
                 .map(|r| {
                     let z = |j: usize| check::dot(&x[r * width..][..width], &weight[j * width..][..width]);
-                    (0..vocab).map(|j| z(j).exp()).sum::<f64>().ln() - z(targets[r] as usize)
+                    f64::from(shares[r]) * ((0..vocab).map(|j| z(j).exp()).sum::<f64>().ln() - z(targets[r] as usize))
                 })
                 .sum()
         };
         let ours: f64 = losses.iter().map(|&l| f64::from(l)).sum();
-        assert!((ours - plain(&x, &weight)).abs() / ours < 1e-6);
-        check::gradient(&x, &dx, |x| 0.5 * plain(x, &weight));
-        check::gradient(&weight, &dw, |weight| 0.5 * plain(&x, weight));
+        assert!((ours - plain(&x, &weight, &vec![1.0; rows])).abs() / ours < 1e-6);
+        check::gradient(&x, &dx, |x| plain(x, &weight, &weights));
+        check::gradient(&weight, &dw, |weight| plain(&x, weight, &weights));
     }
 
     #[test]
     fn large_logits_neither_overflow_nor_lose_the_loss() {
         let head = Head { weight: &[300.0, -300.0], vocab: 2, width: 1, threads: 1 };
         let (mut logits, mut losses, mut dx) = (vec![0.0; 4], vec![0.0; 2], vec![0.0; 2]);
-        let wanted = Wanted { dx: &mut dx, dw: None };
-        head.losses(&[1.0, 1.0], &[0, 1], 1.0, &mut logits, Some(wanted), &mut losses);
+        let wanted = Wanted { weights: &[1.0, 1.0], dx: &mut dx, dw: None };
+        head.losses(&[1.0, 1.0], &[0, 1], &mut logits, Some(wanted), &mut losses);
         assert!(losses[0].abs() < 1e-6 && (losses[1] - 600.0).abs() < 1e-3 && dx.iter().all(|d| d.is_finite()));
     }
 }

@@ -73,23 +73,29 @@ impl Linear<'_> {
     pub fn forward(&self, x: &[f32], into: Store, y: &mut [f32], u: &mut [f32]) {
         let Self { inputs, outputs, threads, low_rank, .. } = *self;
         let tokens = x.len() / inputs;
-        let x = View::new(x, tokens, inputs);
         let weight = View::new(self.weight, outputs, inputs).transposed();
-        multiply(ViewMut::new(y, tokens, outputs), into, 1.0, x, weight, threads);
+        multiply(ViewMut::new(y, tokens, outputs), into, 1.0, View::new(x, tokens, inputs), weight, threads);
         if let Some(bias) = self.bias {
             y.par_chunks_mut(outputs).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
         }
+        self.narrow(x, u);
         let ranks = low_rank.ranks();
-        if ranks == 0 {
-            return;
-        }
-        let a = View::new(&self.parameters[low_rank.a.clone()], ranks, inputs);
-        multiply(ViewMut::new(u, tokens, ranks), Store::Set, low_rank.scale, x, a.transposed(), threads);
         for (i, member) in low_rank.members.iter().enumerate() {
             let u = View::strided(&u[i * low_rank.rank..], tokens, low_rank.rank, ranks);
             let b = View::new(&self.parameters[member.b.clone()], member.columns.len(), low_rank.rank);
             let y = ViewMut::strided(&mut y[member.columns.start..], tokens, member.columns.len(), outputs);
             multiply(y, Store::Add, 1.0, u, b.transposed(), threads);
+        }
+    }
+
+    /// Writes u = s · x Aᵀ alone, which is all that the backward pass needs of this product.
+    pub fn narrow(&self, x: &[f32], u: &mut [f32]) {
+        let Self { inputs, threads, low_rank, .. } = *self;
+        let (tokens, ranks) = (x.len() / inputs, low_rank.ranks());
+        if ranks > 0 {
+            let a = View::new(&self.parameters[low_rank.a.clone()], ranks, inputs).transposed();
+            let u = ViewMut::new(u, tokens, ranks);
+            multiply(u, Store::Set, low_rank.scale, View::new(x, tokens, inputs), a, threads);
         }
     }
 

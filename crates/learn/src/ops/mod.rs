@@ -10,6 +10,7 @@ pub mod linear;
 pub mod matrix;
 pub mod rms_norm;
 pub mod rope;
+pub mod segments;
 pub mod swiglu;
 mod wide;
 
