@@ -79,7 +79,7 @@ pub(crate) async fn search(mut session: Session<'_>, settings: &BestOf) -> Resul
         }
         By::Vote | By::Scorer => {}
     }
-    let drawn = session.draw_paths(settings.n, settings.draw()).await?;
+    let drawn = session.draw_paths(settings.n, settings.draw(), 0).await?;
     let leaves = session.whole(&drawn);
     let (values, why) = match (settings.by, scorer) {
         (By::Vote, _) => {

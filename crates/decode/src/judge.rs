@@ -6,7 +6,15 @@ use crate::session::Session;
 use crate::steps::at;
 use crate::{Error, Judge, Result};
 
+/// Tokens of a drawn judgement at most.
+const REPLY: usize = 4;
+
 impl Session<'_> {
+    /// Tokens that judging one path may decode at most. A server may count a scored reply as one.
+    pub fn judge_tokens(&self, judge: &Judge) -> usize {
+        if self.able.score { 2 } else { judge.votes * REPLY }
+    }
+
     /// What the model thinks of each path, in [0, 1]; none if the budget is used up. Where it can
     /// score, P(yes) / (P(yes) + P(no)); else the share of drawn answers that begin with yes. Equal
     /// paths are asked about once.
@@ -51,7 +59,7 @@ impl Session<'_> {
             sums.chunks(2).map(|pair| 1.0 / (1.0 + (pair[1] - pair[0]).exp())).collect::<Vec<f64>>()
         } else {
             let ask = |(node, prompt): (usize, Prompt)| {
-                (node, Generate { n: judge.votes, sampling: at(1.0), ..Generate::greedy(prompt, 4) })
+                (node, Generate { n: judge.votes, sampling: at(1.0), ..Generate::greedy(prompt, REPLY) })
             };
             let asks = prompts.into_iter().map(ask).collect();
             let Some(replies) = self.ask_beside("judge a path", asks).await? else { return Ok(None) };

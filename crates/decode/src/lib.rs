@@ -3,6 +3,8 @@
 //! A [`Strategy`] says how, a [`Request`] what; the result is a [`Search`]: the answer, and the tree
 //! of steps with the reason why each was kept or left, which can be saved and drawn.
 //!
+//! [`practice`] turns questions without answers into preferences, over the same core.
+//!
 //! Invariants: a search knows models only by [`lm::LanguageModel`], local or remote. Every draw's
 //! seed comes from the place in the tree, never from order, so the same seed gives the same tree for
 //! any batch size and thread count. The budget is reserved before a call and never exceeded.
@@ -22,6 +24,7 @@ mod ledger;
 mod mcts;
 mod paths;
 mod phi;
+pub mod practice;
 mod predictive;
 mod replay;
 mod request;

@@ -10,18 +10,27 @@ impl Session<'_> {
     /// Draws `n` whole paths from the root, or, with 0, as many as the budget pays; their leaves.
     ///
     /// Each wave holds as many as surely fit, so what the paths of one leave over pays for the next,
-    /// and the last path may be cut.
-    pub async fn draw_paths(&mut self, n: usize, draw: lm::Sampling) -> Result<Vec<usize>> {
+    /// and the last path may be cut. `aside` tokens a path are left for what comes after.
+    pub async fn draw_paths(&mut self, n: usize, draw: lm::Sampling, aside: usize) -> Result<Vec<usize>> {
         let limit = self.request.max_tokens;
+        let mut held = 0;
         let wanted = if n == 0 { usize::MAX } else { n };
         let mut leaves: Vec<usize> = Vec::new();
         while leaves.len() < wanted {
-            let fit = self.left().map_or(usize::MAX, |left| left as usize / limit);
+            let fit = self.left().map_or(usize::MAX, |left| left as usize / (limit + aside));
             // The end of the budget is not worth a path that will hardly end, once there is one.
-            if fit == 0 && self.left().is_some_and(|left| leaves.len() > 1 && left < self.typical(&leaves)) {
+            if fit == 0
+                && self.left().is_some_and(|left| leaves.len() > 1 && left < self.typical(&leaves) + aside as u64)
+            {
                 break;
             }
             let n = fit.max(1).min(wanted - leaves.len()).min(WAVE);
+            let reserve = (n * aside) as u64;
+            if reserve > 0 && self.left().is_some_and(|left| left <= reserve) {
+                break;
+            }
+            self.hold(reserve);
+            held += reserve;
             let purpose = format!("path{}", leaves.len());
             let call = Call { node: 0, purpose, n, limit, step: false, draw };
             let Some(pieces) = self.ask("draw paths", &[call], false).await? else { break };
@@ -34,6 +43,7 @@ impl Session<'_> {
                 leaves.push(leaf);
             }
         }
+        self.release(held);
         let short = n > 0 && (leaves.len() < n || leaves.iter().any(|leaf| !self.nodes[*leaf].finished));
         let none = !leaves.iter().any(|leaf| self.nodes[*leaf].finished);
         self.stopped = if short || none { Stopped::Budget } else { Stopped::Done };

@@ -1,6 +1,7 @@
 //! A saved search, drawn or checked again.
 
-use crate::weigh::{mean_deviation, softmax};
+use crate::practice::{Genius, Method};
+use crate::weigh::{largest, mean_deviation, softmax};
 use crate::{Error, Event, Phi, Pick, Result, Search, Strategy};
 
 /// What [`Search::recheck`] has computed again.
@@ -69,11 +70,27 @@ impl Search {
                     check.list("value", &round.values, &softmax(&outlooks, settings.tau))?;
                     check.same("sum of values", round.values.iter().sum(), 1.0)?;
                 }
+                Strategy::Practice { method: Method::Genius(genius) } => {
+                    self.recheck_genius(&mut check, round, genius)?
+                }
                 _ => {}
             }
             check.result.rounds += 1;
         }
         Ok(check.result)
+    }
+
+    fn recheck_genius(&self, check: &mut Check, round: &crate::Round, genius: &Genius) -> Result<()> {
+        let f = genius.outlooks(&self.nodes, &round.survivors);
+        check.list("advantage", &round.advantages, &genius.advantages(&self.nodes, &round.survivors, &f))?;
+        check.list("value", &round.values, &softmax(&f, genius.temperature))?;
+        check.same("sum of values", round.values.iter().sum(), 1.0)?;
+        if let Some([winner, loser]) = round.pair {
+            let place = |id: usize| round.survivors.iter().position(|other| *other == id);
+            check.that(place(winner).is_some() && place(winner) == largest(&f), "the better of the pair is not")?;
+            check.that(place(loser).is_some() && winner != loser, "the worse of the pair is no other candidate")?;
+        }
+        Ok(())
     }
 
     fn recheck_phi(&self, check: &mut Check, round: &crate::Round, phi: &Phi) -> Result<()> {

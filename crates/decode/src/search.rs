@@ -43,5 +43,9 @@ pub async fn search(
         Strategy::Predictive(settings) => predictive::search(session, settings).await,
         Strategy::Mcts(settings) => mcts::search(session, settings).await,
         Strategy::Phi(phi) => phi::search(session, phi).await,
+        Strategy::Practice { .. } => {
+            let problem = "gives preferences and no answer; practise with it".into();
+            Err(Error::Setting { strategy: strategy.name(), problem })
+        }
     }
 }

@@ -36,7 +36,7 @@ impl SelfConsistency {
 
 /// Draws paths, and answers what most of them answer.
 pub(crate) async fn search(mut session: Session<'_>, settings: &SelfConsistency) -> Result<Search> {
-    let drawn = session.draw_paths(settings.n, settings.draw()).await?;
+    let drawn = session.draw_paths(settings.n, settings.draw(), 0).await?;
     let leaves = session.whole(&drawn);
     let shares = session.vote(&leaves);
     let chosen = session.winner(&leaves, &shares);

@@ -1,7 +1,7 @@
 //! What searches by steps share: draw steps, look ahead, complete.
 
 use crate::session::{Call, End, Session};
-use crate::{Fate, Foresight, Result};
+use crate::{Fate, Result};
 
 /// Draws from the model at a temperature, the vocabulary whole.
 pub(crate) fn at(temperature: f32) -> lm::Sampling {
@@ -67,16 +67,7 @@ impl Session<'_> {
         let Some(pieces) = self.ask("look ahead", &calls, true).await? else { return Ok(false) };
         for ((id, pieces), call) in open.into_iter().zip(pieces).zip(calls) {
             let Some(piece) = pieces.into_iter().next() else { continue };
-            let before = self.path_text(id);
-            let (text, stopped) = self.settle(&before, &piece.text);
-            let whole = stopped || piece.end == End::Stop || piece.end == End::Limit && call.limit == self.room(id);
-            self.change(id, |node| match piece.count {
-                0 => node.finished = true,
-                _ => {
-                    let logprob = piece.logprob();
-                    node.foresight = Some(Foresight { text, tokens: piece.count, logprob, whole });
-                }
-            });
+            self.see(id, piece, call.limit);
         }
         Ok(true)
     }
@@ -130,13 +121,11 @@ impl Session<'_> {
 
     /// Makes what was seen ahead from a node the rest of its path, if it came to the end.
     pub fn adopt(&mut self, node: usize) -> Option<usize> {
-        let seen = self.nodes[node].foresight.clone().filter(|seen| seen.whole)?;
+        self.nodes[node].foresight.as_ref().filter(|seen| seen.whole)?;
+        let piece = self.ahead(node)?.clone();
         self.expand(node);
-        let sum = seen.logprob.map(|mean| (mean * seen.tokens as f64, seen.tokens));
-        let piece =
-            crate::session::Piece { text: seen.text, tokens: Vec::new(), count: seen.tokens, sum, end: End::Stop };
         let leaf = self.add(node, &piece, "what was seen ahead is the rest of the path");
-        self.change(leaf, |leaf| (leaf.fate, leaf.logprob) = (Fate::Completed, seen.logprob));
+        self.change(leaf, |leaf| (leaf.finished, leaf.fate) = (true, Fate::Completed));
         Some(leaf)
     }
 

@@ -4,6 +4,7 @@ use crate::beam::Beam;
 use crate::best_of::BestOf;
 use crate::mcts::Mcts;
 use crate::phi::{Clustering, Phi};
+use crate::practice::Method;
 use crate::predictive::Predictive;
 use crate::sampling::Sampling;
 use crate::self_consistency::SelfConsistency;
@@ -33,6 +34,14 @@ pub enum Strategy {
     Mcts(Mcts),
     /// Steps by how much better what follows them became, and by how many agree on it.
     Phi(Phi),
+    /// What gives preferences instead of an answer: it stands in the records of [`practise`], and
+    /// nothing is searched for with it.
+    ///
+    /// [`practise`]: crate::practice::practise
+    Practice {
+        /// How preferences are found.
+        method: Method,
+    },
 }
 
 /// Refuses settings for a strategy that has none.
@@ -131,6 +140,7 @@ impl Strategy {
             Self::Predictive(_) => ("predictive", "predictive".into()),
             Self::Mcts(s) => ("mcts", format!("mcts{}", s.reward.ending())),
             Self::Phi(s) => ("phi", phi_name(s)),
+            Self::Practice { method } => return method.name(),
         };
         match Self::parse(&name) {
             Ok(same) if same == *self => name,
@@ -150,6 +160,7 @@ impl Strategy {
             Self::Predictive(s) => s.validate(),
             Self::Mcts(s) => s.validate(),
             Self::Phi(s) => s.validate(),
+            Self::Practice { method } => return method.validate(),
         };
         checked.map_err(|problem| Error::Setting { strategy: self.kind().into(), problem })
     }
@@ -166,6 +177,7 @@ impl Strategy {
             Self::Predictive(_) => "predictive",
             Self::Mcts(_) => "mcts",
             Self::Phi(_) => "phi",
+            Self::Practice { .. } => "practice",
         }
     }
 }

@@ -179,6 +179,9 @@ pub struct Round {
     /// Its value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<f64>,
+    /// Genius: the candidates of whose whole responses one is preferred to the other, it first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<[usize; 2]>,
     /// Whether this round chose the answer among whole paths.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,
@@ -301,6 +304,9 @@ impl Search {
         for round in &self.rounds {
             if ![&round.candidates, &round.survivors, &round.refilled, &round.kept].into_iter().all(|ids| known(ids)) {
                 return bad(format!("round {} names a node that is not there", round.round));
+            }
+            if !known(round.pair.as_ref().map_or(&[], |pair| pair)) {
+                return bad(format!("round {} pairs a node that is not there", round.round));
             }
             let single = [round.mean, round.deviation, round.threshold].into_iter().flatten();
             let lists = [&round.advantages, &round.alignments, &round.values].into_iter().flatten().copied();

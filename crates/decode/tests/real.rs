@@ -4,6 +4,7 @@ mod real {
     use std::path::PathBuf;
     use std::sync::Arc;
 
+    use decode::practice::{Method, Question, practise};
     use decode::{Boundary, Fate, Request, Strategy, Tools, search};
     use lm::{Prompt, SharedModel};
     use lm_local::{Config, LocalModel};
@@ -32,5 +33,28 @@ mod real {
         let again = search(&model, &strategy, &request, &Tools::default(), &mut |_| {}).await.expect("searches");
         assert!(again.same_tree(&found));
         assert!(again.cost.cached > again.cost.prefill, "steps continue what is computed already");
+    }
+
+    #[tokio::test]
+    async fn genius_prefers_one_whole_answer_to_another() {
+        let model = load();
+        let method = Method::parse(r#"{"kind":"genius","steps":2,"rollouts":3}"#).expect("a method");
+        let messages = [lm::Message::user("Tom has 3 apples and buys 4 more. How many apples has he now?")];
+        let prompt = Prompt::Messages(messages.to_vec());
+        let request = Request { boundary: Boundary::Sentence, ..Request::new(prompt, 60, 1) };
+        let question = Question { id: "tom", messages: &messages, right: None };
+        let lesson = practise(&model, &method, &question, &request, &Tools::default(), &mut |_| {}).await;
+        let lesson = lesson.expect("practises");
+        lesson.search.as_ref().expect("a search").recheck().expect("its numbers follow");
+        assert_eq!(lesson.preferences.len() + lesson.drops.len(), 2);
+        assert!(!lesson.preferences.is_empty());
+        for pair in &lesson.preferences {
+            let (better, worse) = (pair.chosen.as_ref().expect("a side"), pair.rejected.as_ref().expect("a side"));
+            assert!(better.logprob >= worse.logprob && better.text != worse.text);
+            for side in [better, worse] {
+                assert_eq!(model.detokenize(&side.tokens).expect("text"), side.text, "tokens as drawn");
+                assert!(side.ended || side.tokens.len() == 60);
+            }
+        }
     }
 }
