@@ -4,7 +4,7 @@ use exam::Overlap;
 use record::{Manifest, TrainStep, Usage};
 use serde::{Deserialize, Serialize};
 
-use crate::Paper;
+use crate::{Paper, Practice};
 
 /// Everything that the page shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Report {
     pub flow: Vec<Flow>,
     /// The training run, step by step; empty if nothing was trained.
     pub curve: Vec<TrainStep>,
+    /// Practice on questions without answers, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub practice: Option<Practice>,
     /// The exams; the first one makes the headline.
     pub papers: Vec<Paper>,
     /// What exam questions and training samples have in common, if it was measured.

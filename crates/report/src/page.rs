@@ -31,8 +31,9 @@ pub fn render(report: &Report) -> String {
                 (section::examples(report))
                 (section::sources(report))
                 (section::training(report))
-                (section::cost(report))
-                (section::manifest(report))
+                @if let Some(practice) = &report.practice { (section::practice(practice)) }
+                (section::cost(&report.costs))
+                (section::manifest(&report.manifest))
             }
             footer { p { "Made by lyceum " (report.manifest.version) ". This page is one file: it loads nothing and sends nothing." } }
         },

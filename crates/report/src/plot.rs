@@ -2,12 +2,18 @@
 //! while its strokes and letters keep their size; colours come from the page's style.
 
 mod bars;
+mod course;
 mod curve;
 mod dumbbell;
+mod gains;
+mod track;
 
 pub(crate) use bars::stacked;
+pub(crate) use course::course;
 pub(crate) use curve::curve;
 pub(crate) use dumbbell::{axis, dumbbell};
+pub(crate) use gains::{gain_axis, gains};
+pub(crate) use track::track;
 
 /// A share of 1 as a place along x.
 fn x(share: f64) -> String {

@@ -3,12 +3,14 @@
 mod cost;
 mod examples;
 mod exams;
+mod practice;
 mod sources;
 mod training;
 
 pub(crate) use cost::{cost, manifest};
-pub(crate) use examples::examples;
-pub(crate) use exams::exams;
+pub(crate) use examples::{changes, examples};
+pub(crate) use exams::{exams, one_exam};
+pub(crate) use practice::practice;
 pub(crate) use sources::sources;
 pub(crate) use training::training;
 

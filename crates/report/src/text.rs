@@ -24,6 +24,9 @@ pub fn text(report: &Report) -> String {
         let (word, reason) = verdict(paper);
         lines.push(format!("    {word}: {reason}{}", left_out(paper)));
     }
+    if let Some(practice) = &report.practice {
+        lines.push(format!("  practice on {}: {}", practice.questions, practice.verdict()));
+    }
     let sum = |number: fn(&crate::DocumentLine) -> u64| count(report.documents.iter().map(number).sum());
     lines.push(format!(
         "  read {} documents, {} sentences; {} facts found, {} taken",

@@ -1,15 +1,15 @@
 use maud::{Markup, html};
-use record::Usage;
+use record::{Manifest, Usage};
 
-use crate::Report;
+use crate::Cost;
 use crate::number::{count, duration};
 
 /// Time, tokens and money, by stage.
-pub(crate) fn cost(report: &Report) -> Markup {
+pub(crate) fn cost(costs: &[Cost]) -> Markup {
     let mut usage = Usage::default();
-    report.costs.iter().for_each(|cost| usage += cost.usage);
-    let seconds = report.costs.iter().map(|cost| cost.seconds).sum();
-    let money: f64 = report.costs.iter().map(|cost| cost.cost_usd).sum();
+    costs.iter().for_each(|cost| usage += cost.usage);
+    let seconds = costs.iter().map(|cost| cost.seconds).sum();
+    let money: f64 = costs.iter().map(|cost| cost.cost_usd).sum();
     let paid = money > 0.0;
     let cells = |seconds: f64, usage: &Usage, money: f64| {
         html! {
@@ -21,7 +21,7 @@ pub(crate) fn cost(report: &Report) -> Markup {
         }
     };
     html! {
-        @if !report.costs.is_empty() {
+        @if !costs.is_empty() {
             section {
                 h2 { "What it cost" }
                 div.scroll tabindex="0" {
@@ -32,7 +32,7 @@ pub(crate) fn cost(report: &Report) -> Markup {
                             @if paid { th scope="col" { "US dollars" } }
                         } }
                         tbody {
-                            @for cost in &report.costs {
+                            @for cost in costs {
                                 tr { th scope="row" { (cost.stage) } (cells(cost.seconds, &cost.usage, cost.cost_usd)) }
                             }
                         }
@@ -45,8 +45,7 @@ pub(crate) fn cost(report: &Report) -> Markup {
 }
 
 /// How it came to be, for whoever wants to do it again.
-pub(crate) fn manifest(report: &Report) -> Markup {
-    let manifest = &report.manifest;
+pub(crate) fn manifest(manifest: &Manifest) -> Markup {
     let revision = match (&manifest.git_revision, manifest.git_dirty) {
         (Some(revision), Some(true)) => format!("{revision}, with changes that were not committed"),
         (Some(revision), _) => revision.clone(),

@@ -27,7 +27,8 @@ pub(crate) fn examples(report: &Report) -> Markup {
     }
 }
 
-fn changes(paper: &Paper) -> Markup {
+/// The answers of one exam that changed.
+pub(crate) fn changes(paper: &Paper) -> Markup {
     html! {
         (cards("Right only afterwards", &paper.gained, paper.comparison.changed.gained))
         (cards("Right only before", &paper.lost, paper.comparison.changed.lost))

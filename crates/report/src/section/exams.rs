@@ -45,6 +45,25 @@ pub(crate) fn exams(report: &Report) -> Markup {
     }
 }
 
+/// One exam, before and after.
+pub(crate) fn one_exam(paper: &Paper) -> Markup {
+    html! {
+        section {
+            h2 { "Before and after" }
+            p.legend-line {
+                span { span.key.before {} "before" } span { span.key.after {} "after" }
+                span.quiet { "bars are 95 % intervals; failures and abstentions count as wrong" }
+            }
+            div.rows {
+                (row(&capital(&paper.title), paper.mode(), &paper.comparison.before, &paper.comparison.after,
+                    Some(&paper.comparison.difference)))
+                (scale())
+            }
+            ul.verdicts { (line(paper)) }
+        }
+    }
+}
+
 /// How much of the differences is form: an untouched model answers in sentences.
 fn substance(report: &Report) -> Markup {
     let papers: Vec<&Paper> = report.papers.iter().filter(|paper| !paper.comparison.choices).collect();

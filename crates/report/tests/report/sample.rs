@@ -127,6 +127,7 @@ pub fn report() -> Report {
             flow("exam questions", 170, &[("shares eight words", 10)]),
         ],
         curve: (1..=240).map(step).collect(),
+        practice: None,
         papers: papers.collect(),
         overlap: Some(Overlap {
             items: 160,
