@@ -116,7 +116,8 @@ pub fn lab_text(lab: &Lab) -> String {
     text
 }
 
-fn word(ruling: Ruling) -> &'static str {
+/// A ruling as a word.
+pub(crate) fn word(ruling: Ruling) -> &'static str {
     match ruling {
         Ruling::Confirmed => "confirmed",
         Ruling::Refuted => "refuted",
