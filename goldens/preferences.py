@@ -50,7 +50,7 @@ def pairs():
     made = []
     for question in range(3):
         words = lambda part, length: [token(10 * question + part, i) for i in range(length)]
-        prompt, step = words(0, 9 + 4 * question), words(1, 4)
+        prompt, step = words(0, 9 + 4 * question), words(1, 9)
         made.append({"prompt_ids": prompt, "chosen_ids": step + words(2, 5), "rejected_ids": words(3, 7 + question)})
         made.append({"prompt_ids": prompt, "chosen_ids": step + words(4, 3), "rejected_ids": step + words(5, 8)})
     return made
