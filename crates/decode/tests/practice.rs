@@ -552,3 +552,12 @@ async fn what_a_method_lacks_is_said_before_the_model_is_asked() {
     assert!(refused.unwrap_err().to_string().contains("practise"));
     assert!(model.requests.lock().unwrap().is_empty());
 }
+
+#[test]
+fn practice_may_move_between_threads() {
+    fn moves<T: Send>(_: T) {}
+    let model: SharedModel = Arc::new(Grammar::sums());
+    let (method, asked, mut ignore) = (Method::Greedy, request(1), |_| {});
+    let question = Question { id: "q", messages: &[], right: None };
+    moves(practise(&model, &method, &question, &asked, &Tools::default(), &mut ignore));
+}

@@ -1,10 +1,11 @@
 use rand_chacha::ChaCha8Rng;
+use record::Answer;
 use serde::{Deserialize, Serialize};
 
 use super::lesson::{Lesson, Notes, Question};
 use crate::check::{self, Checked};
 use crate::session::{End, Session};
-use crate::{Error, Fate, Node, Result, Round, Stopped, weigh};
+use crate::{Error, Node, Result, Round, Stopped, weigh};
 
 /// Genius (arXiv 2504.08672): steps are explored by how probable what follows them is, and of each
 /// step's futures one is preferred to another.
@@ -133,108 +134,123 @@ impl Genius {
     }
 }
 
+/// The candidates of a step, and what of each is known.
+struct Weighed {
+    candidates: Vec<usize>,
+    f: Vec<f64>,
+    advantages: Vec<f64>,
+    /// F.
+    values: Vec<f64>,
+}
+
+impl Genius {
+    fn weigh(&self, session: &mut Session<'_>, candidates: Vec<usize>) -> Result<Weighed> {
+        let f = self.outlooks(&session.nodes, &candidates);
+        let advantages = self.advantages(&session.nodes, &candidates, &f);
+        if let Some(i) = advantages.iter().position(|a| !a.is_finite()) {
+            return Err(Error::NonFinite { node: candidates[i], what: "advantage" });
+        }
+        let values = weigh::softmax(&f, self.temperature);
+        for (i, id) in candidates.iter().enumerate() {
+            session.change(*id, |node| (node.advantage, node.value) = (Some(advantages[i]), Some(values[i])));
+        }
+        Ok(Weighed { candidates, f, advantages, values })
+    }
+
+    /// Explore: the candidates that go on.
+    fn explore(&self, session: &Session<'_>, k: usize, weighed: &Weighed, places: usize) -> Vec<usize> {
+        let drawn = match self.explore {
+            Explore::Sample => weigh::draw(&weighed.values, places, &mut session.rng(0, &format!("explore{k}"))),
+            Explore::Greedy => weigh::ranked(&weighed.f).into_iter().take(places).collect(),
+        };
+        drawn.into_iter().map(|i| weighed.candidates[i]).collect()
+    }
+}
+
 /// Explores and exploits step by step.
 pub(super) async fn practise(mut session: Session<'_>, genius: &Genius, question: &Question<'_>) -> Result<Lesson> {
     session.need_logprobs()?;
     let mut notes = Notes::new(question);
-    let mut open = vec![0];
-    let mut ended = 0;
-    let mut best = 0;
-    let mut missing = None;
+    let (mut open, mut ended, mut best) = (vec![0], 0, 0);
+    // From which step on there are no pairs, and why.
+    let mut over = None;
     for k in 1..=genius.steps {
         let n = if k == 1 { genius.beams * genius.rollouts } else { genius.rollouts };
         let Some(candidates) = session.roll_out(&open, n, genius.step_temperature).await? else {
-            missing = Some((k, "budget"));
+            over = Some((k, "budget", "the budget ended before this step was drawn"));
             break;
         };
         if genius.foresight && !genius.look(&mut session, &candidates).await? {
             session.leave(&candidates);
-            missing = Some((k, "budget"));
+            over = Some((k, "budget", "the budget ended before all futures of this step were seen"));
             break;
         }
-        let f = genius.outlooks(&session.nodes, &candidates);
-        let advantages = genius.advantages(&session.nodes, &candidates, &f);
-        if let Some(i) = advantages.iter().position(|a| !a.is_finite()) {
-            return Err(Error::NonFinite { node: candidates[i], what: "advantage" });
+        let weighed = genius.weigh(&mut session, candidates)?;
+        let places = genius.exploit(&weighed.f, &mut session.rng(0, &format!("loser{k}")));
+        let mut pair = places.map(|places| places.map(|i| weighed.candidates[i]));
+        if let (Some(ids), false) = (pair, genius.foresight)
+            && !genius.look(&mut session, &ids).await?
+        {
+            over = Some((k, "budget", "the budget ended before the responses of this step did"));
+            pair = None;
         }
-        let values = weigh::softmax(&f, genius.temperature);
-        for (i, id) in candidates.iter().enumerate() {
-            session.change(*id, |node| (node.advantage, node.value) = (Some(advantages[i]), Some(values[i])));
-        }
-        let pair = genius.exploit(&f, &mut session.rng(0, &format!("loser{k}")));
-        let mut paid = true;
-        if let Some(pair) = pair {
-            let ids = pair.map(|i| candidates[i]);
-            if !genius.foresight {
-                paid = genius.look(&mut session, &ids).await?;
-            }
-            if paid {
-                let answer = |i: usize| record::Answer {
-                    logprob: Some(f[i]),
-                    advantage: Some(advantages[i]),
-                    ..session.response(candidates[i])
-                };
-                notes.pair(k, Some(k as u32), answer(pair[0]), answer(pair[1]));
+        match (places, pair) {
+            (Some(places), Some(ids)) => {
+                let [winner, loser] = places.map(|i| Answer {
+                    logprob: Some(weighed.f[i]),
+                    advantage: Some(weighed.advantages[i]),
+                    ..session.response(weighed.candidates[i])
+                });
+                notes.pair(k, Some(k as u32), winner, loser);
                 best = ids[0];
             }
-        } else {
-            notes.none(k, "one-candidate", "a pair needs two candidates");
+            (None, _) => notes.none(k, "one-candidate", "a pair needs two candidates"),
+            _ => {}
         }
-        let places = genius.beams - ended;
-        let drawn = match genius.explore {
-            Explore::Sample => weigh::draw(&values, places, &mut session.rng(0, &format!("explore{k}"))),
-            Explore::Greedy => weigh::ranked(&f).into_iter().take(places).collect(),
-        };
-        let kept: Vec<usize> = drawn.iter().map(|i| candidates[*i]).collect();
-        session.sort_out(&candidates, &kept);
+        let kept = genius.explore(&session, k, &weighed, genius.beams - ended);
+        session.sort_out(&weighed.candidates, &kept);
         let (whole, rest): (Vec<usize>, Vec<usize>) = kept.iter().partition(|id| session.nodes[**id].finished);
         ended += whole.len();
         open = rest;
-        let stopped = match (paid, open.is_empty(), k == genius.steps) {
-            (false, ..) => Some("the budget ended before the pair was whole".to_string()),
-            (_, true, _) => Some("every path that was kept has ended".into()),
-            (.., true) => Some(format!("step {k} is the last")),
-            _ => None,
+        if over.is_none() && open.is_empty() {
+            over = Some((k + 1, "all-ended", "every path had ended before this step"));
+        }
+        let stopped = match over {
+            Some((_, "all-ended", _)) => Some("every path that was kept has ended".into()),
+            Some((.., why)) => Some(why.to_string()),
+            None => (k == genius.steps).then(|| format!("step {k} is the last")),
         };
         session.round(Round {
             round: k,
-            survivors: candidates.clone(),
-            candidates: candidates.clone(),
+            candidates: weighed.candidates.clone(),
+            survivors: weighed.candidates,
             kept,
-            advantages,
-            values,
-            pair: pair.filter(|_| paid).map(|pair| pair.map(|i| candidates[i])),
+            advantages: weighed.advantages,
+            values: weighed.values,
+            pair,
             stopped,
             ..Round::default()
         });
-        if !paid {
-            missing = Some((k, "budget"));
-            break;
-        }
-        if open.is_empty() {
-            missing = Some((k + 1, "all-ended"));
+        if over.is_some() {
             break;
         }
     }
-    if let Some((first, reason)) = missing {
-        let detail = match reason {
-            "budget" => "the budget ended before this step was weighed",
-            _ => "every path had ended before this step",
-        };
-        (first..=genius.steps).for_each(|k| notes.none(k, reason, detail));
+    if let Some((first, reason, why)) = over {
+        (first..=genius.steps).for_each(|k| notes.none(k, reason, why));
         if reason == "budget" {
             session.stopped = Stopped::Budget;
         }
     }
-    if best == 0 {
-        return Ok(notes.finish(session.end(0, "no step was weighed to its end")));
-    }
-    let finished = session.nodes[best].finished;
-    let leaf = if finished { best } else { session.adopt(best).unwrap_or(best) };
-    if !session.nodes[leaf].finished {
-        session.fate(leaf, Fate::Cut, "its future was looked at only so far");
-    }
-    Ok(notes.finish(session.end(leaf, "the best response of the last step that was weighed")))
+    // A record ends with an answer, and the last winner's costs nothing.
+    let leaf = match session.nodes[best].finished {
+        true => best,
+        false => session.adopt(best).unwrap_or(best),
+    };
+    let why = match best {
+        0 => "no step was weighed to its end",
+        _ => "the better response of the last step that gave one",
+    };
+    Ok(notes.finish(session.end(leaf, why)))
 }
 
 #[cfg(test)]

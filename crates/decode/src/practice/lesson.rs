@@ -1,4 +1,5 @@
 use record::{Answer, Drop, Message, Preference};
+use serde::{Deserialize, Serialize};
 
 use crate::session::Session;
 use crate::{Cost, Fate, Search};
@@ -18,7 +19,8 @@ pub struct Question<'a> {
 }
 
 /// What a question taught.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lesson {
     /// What to prefer to what. Ids are the question's with a number.
     pub preferences: Vec<Preference>,

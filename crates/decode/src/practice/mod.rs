@@ -19,7 +19,7 @@ mod vote;
 use record::seed::derive;
 
 pub use genius::{Explore, Genius};
-pub use lesson::{Lesson, Question};
+pub use lesson::{Label, Lesson, Question};
 pub use method::Method;
 pub use self_rewarding::SelfRewarding;
 pub use star::Star;
