@@ -25,6 +25,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("synth", &["lm", "record"]),
     ("tasks", &["record"]),
     ("learn", &["record", "weights"]),
+    ("irt", &[]),
     // The open-book exam takes the retriever by its type; `rag` is pure and has no model behind it.
     ("exam", &["lm", "rag", "record"]),
     // A report draws comparisons, by the type that the exam gives.

@@ -1,0 +1,222 @@
+//! Marginal maximum likelihood by EM (Bock and Aitkin 1981).
+//!
+//! E: posteriors of θ on quadrature points, and from them expected counts r of each category of each
+//! item at each point. M: Fisher scoring of Σ r log P, items in parallel, numbers that all items
+//! share by the Schur complement. Between, SQUAREM (Varadhan and Roland 2008) leaps along the path of
+//! EM, and falls back where a leap lost likelihood.
+
+mod errors;
+mod expect;
+mod maximise;
+mod rows;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+pub use self::errors::ItemErrors;
+pub(crate) use self::errors::invert;
+pub(crate) use self::expect::{Expected, Table};
+pub(crate) use self::maximise::solve;
+pub(crate) use self::rows::Rows;
+use crate::{Error, Item, Model, Quadrature, Responses, Result};
+
+/// Settings of a marginal fit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mml {
+    /// How scores depend on ability.
+    pub model: Model,
+    /// Points of the quadrature, 11 to 501.
+    pub points: usize,
+    /// Steps of EM at most.
+    pub steps: usize,
+    /// The fit ends when no number moves by more than this in a step; above 0.
+    pub tolerance: f64,
+    /// Normal prior of logit c, for models with a lower asymptote: mean and deviation. None for pure
+    /// likelihood, which often has no inner maximum.
+    pub lower_prior: Option<(f64, f64)>,
+    /// The same for the logit of (u − c) / (1 − c).
+    pub upper_prior: Option<(f64, f64)>,
+    /// Normal prior of ln a for models with a slope an item. None for pure likelihood.
+    pub slope_prior: Option<(f64, f64)>,
+}
+
+impl Default for Mml {
+    fn default() -> Self {
+        Self {
+            model: Model::Rasch,
+            points: 61,
+            steps: 2000,
+            tolerance: 1e-5,
+            lower_prior: Some((-1.4, 0.5)),
+            upper_prior: Some((2.2, 0.7)),
+            slope_prior: None,
+        }
+    }
+}
+
+/// Free numbers of all items and those that they share, as they are fitted.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Numbers {
+    pub own: Vec<Vec<f64>>,
+    pub shared: Vec<f64>,
+}
+
+/// A fitted test.
+#[derive(Debug, Clone)]
+pub struct Fit {
+    /// How scores depend on ability.
+    pub model: Model,
+    /// Curves, item by item, on a scale where θ ~ N(0, 1).
+    pub items: Vec<Item>,
+    /// Marginal log-likelihood of the responses.
+    pub log_likelihood: f64,
+    /// Free numbers.
+    pub parameters: usize,
+    /// Steps of EM.
+    pub steps: usize,
+    /// Whether the tolerance was reached.
+    pub converged: bool,
+    pub(crate) numbers: Numbers,
+}
+
+impl Fit {
+    /// −2 log L + 2 p.
+    pub fn aic(&self) -> f64 {
+        -2.0 * self.log_likelihood + 2.0 * self.parameters as f64
+    }
+
+    /// −2 log L + p ln n, for n persons.
+    pub fn bic(&self, persons: usize) -> f64 {
+        -2.0 * self.log_likelihood + self.parameters as f64 * (persons as f64).ln()
+    }
+}
+
+impl Mml {
+    /// Fits the model. Items whose every response is alike have no finite difficulty and are refused
+    /// by number; see [`Responses::counts`].
+    pub fn fit(&self, responses: &Responses) -> Result<Fit> {
+        self.validate(responses)?;
+        let categories: Vec<usize> = (0..responses.items()).map(|item| responses.categories(item)).collect();
+        let most = categories.iter().copied().max().unwrap_or(2);
+        let counts = responses.counts();
+        let mut numbers = Numbers {
+            own: counts.iter().map(|counts| self.model.start(counts)).collect(),
+            shared: self.model.start_shared(most),
+        };
+        let rows = Rows::new(responses, self.model);
+        let quadrature = Quadrature::normal(self.points);
+        let expect = |numbers: &Numbers| Expected::new(self.model, &categories, &rows, numbers, &quadrature);
+        let maximise = |expected: &Expected, numbers: &Numbers| self.maximise(expected, numbers, &quadrature);
+
+        let (mut steps, mut converged) = (0, false);
+        let mut expected = expect(&numbers);
+        let mut target = expected.log_likelihood + self.prior(&numbers);
+        while steps < self.steps && !converged {
+            let first = maximise(&expected, &numbers);
+            converged = distance(&numbers, &first) < self.tolerance;
+            let after_first = expect(&first);
+            let second = maximise(&after_first, &first);
+            steps += 2;
+            let leap = leap(&numbers, &first, &second);
+            let leapt = expect(&leap);
+            let reached = leapt.log_likelihood + self.prior(&leap);
+            // A leap that lost likelihood is not taken; EM's own step never loses.
+            (numbers, expected) = if reached.is_finite() && reached >= target {
+                target = reached;
+                (leap, leapt)
+            } else {
+                let plain = expect(&second);
+                target = plain.log_likelihood + self.prior(&second);
+                (second, plain)
+            };
+            if let Some(item) = numbers.own.iter().position(|own| own.iter().any(|x| !x.is_finite())) {
+                return Err(Error::NotFinite { what: "a number", item });
+            }
+        }
+        let items: Vec<Item> =
+            numbers.own.iter().zip(&categories).map(|(own, &n)| self.model.item(own, &numbers.shared, n)).collect();
+        Ok(Fit {
+            model: self.model,
+            items,
+            log_likelihood: expected.log_likelihood,
+            parameters: numbers.own.iter().map(Vec::len).sum::<usize>() + numbers.shared.len(),
+            steps,
+            converged,
+            numbers,
+        })
+    }
+
+    fn validate(&self, responses: &Responses) -> Result<()> {
+        if !(11..=501).contains(&self.points) {
+            return Err(Error::Setting { setting: "points", problem: "must lie between 11 and 501".into() });
+        }
+        if self.tolerance <= 0.0 || self.tolerance.is_nan() {
+            return Err(Error::Setting { setting: "tolerance", problem: "must be above 0".into() });
+        }
+        let fail = |problem: String, hint| Err(Error::Data { problem, hint });
+        if responses.persons() < 2 || responses.items() < 2 {
+            let problem = format!("{} persons and {} items say nothing", responses.persons(), responses.items());
+            return fail(problem, "give at least two of each");
+        }
+        let counts = responses.counts();
+        for (item, counts) in counts.iter().enumerate() {
+            if self.model.dichotomous() && counts.len() > 2 {
+                return fail(
+                    format!("item {item} has {} categories", counts.len()),
+                    "take a partial-credit or graded model, or mark it right and wrong",
+                );
+            }
+            if self.model == Model::RatingScale && counts.len() != responses.categories(0) {
+                return fail(
+                    format!("item {item} has {} categories, item 0 has {}", counts.len(), responses.categories(0)),
+                    "the rating scale model needs the same in all; take partial credit",
+                );
+            }
+            if let Some(empty) = counts.iter().position(|&count| count == 0) {
+                return fail(
+                    format!("nobody scored {empty} on item {item}"),
+                    "leave the item out, or join the empty category with its neighbour",
+                );
+            }
+        }
+        if let Some(item) = responses.groups().iter().position(|&group| group > 0) {
+            return fail(
+                format!("no chain of common persons connects item {item} with item 0"),
+                "fit the parts apart, or add persons who meet both",
+            );
+        }
+        Ok(())
+    }
+}
+
+fn distance(a: &Numbers, b: &Numbers) -> f64 {
+    let all = |n: &Numbers| n.own.iter().flatten().chain(&n.shared).copied().collect::<Vec<f64>>();
+    all(a).iter().zip(all(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+/// x₀ − 2αr + α²v with r = x₁ − x₀, v = x₂ − 2x₁ + x₀, α = −|r| / |v|, at most −1 (which is x₂).
+fn leap(x0: &Numbers, x1: &Numbers, x2: &Numbers) -> Numbers {
+    let triples = x0
+        .own
+        .iter()
+        .flatten()
+        .chain(&x0.shared)
+        .zip(x1.own.iter().flatten().chain(&x1.shared))
+        .zip(x2.own.iter().flatten().chain(&x2.shared));
+    let (mut rr, mut vv) = (0.0, 0.0);
+    for ((x0, x1), x2) in triples {
+        rr += (x1 - x0).powi(2);
+        vv += (x2 - 2.0 * x1 + x0).powi(2);
+    }
+    let alpha = if vv > 0.0 { (-(rr / vv).sqrt()).min(-1.0) } else { -1.0 };
+    let one = |x0: f64, x1: f64, x2: f64| {
+        let (r, v) = (x1 - x0, x2 - 2.0 * x1 + x0);
+        x0 - 2.0 * alpha * r + alpha * alpha * v
+    };
+    let vector = |a: &[f64], b: &[f64], c: &[f64]| (0..a.len()).map(|i| one(a[i], b[i], c[i])).collect();
+    Numbers {
+        own: (0..x0.own.len()).into_par_iter().map(|j| vector(&x0.own[j], &x1.own[j], &x2.own[j])).collect(),
+        shared: vector(&x0.shared, &x1.shared, &x2.shared),
+    }
+}
