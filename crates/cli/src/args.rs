@@ -72,6 +72,8 @@ pub enum Verb {
     Tasks(verbs::tasks::Arguments),
     /// Samples → adapter; or look at what is learned
     Learn(verbs::learn::Arguments),
+    /// Questions without answers → preferences → adapter, with a guard
+    Practise(verbs::practise::Arguments),
     /// Sit an exam; compare two models
     Exam(verbs::exam::Arguments),
     /// All of it: documents → better model, with the proof

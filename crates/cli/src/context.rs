@@ -51,6 +51,7 @@ impl Context {
         if let Some(threads) = self.shared.threads {
             recipe.engine.threads = threads;
             recipe.learn.threads = threads;
+            recipe.practise.learn.threads = threads;
         }
         Ok(recipe)
     }

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Verb::Synth(arguments) => verbs::synth::run(arguments, &context),
         Verb::Tasks(arguments) => verbs::tasks::run(arguments, &context),
         Verb::Learn(arguments) => verbs::learn::run(arguments, &context),
+        Verb::Practise(arguments) => verbs::practise::run(arguments, &context),
         Verb::Exam(arguments) => verbs::exam::run(arguments, &context),
         Verb::Evolve(arguments) => verbs::evolve::run(arguments, &context),
         Verb::Report(arguments) => verbs::report::run(arguments, &context),

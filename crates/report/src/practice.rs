@@ -33,6 +33,9 @@ pub struct Practice {
     pub guards: Vec<Guard>,
     /// Step whose model was kept; 0 is the model before practice.
     pub kept: u64,
+    /// Why the training broke off, where its loss leapt up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broke: Option<String>,
     /// The exam before and after, where there is one and something was kept.
     pub paper: Option<Paper>,
     /// What each stage cost.
@@ -68,11 +71,16 @@ impl Practice {
         let last = self.guards.last().unwrap_or(first);
         let ended = match &last.stop {
             Some(reason) => format!("The guard stopped the training at step {}: {reason}", count(last.step)),
+            None if self.broke.is_some() => {
+                format!("The training broke off: {}", self.broke.as_deref().unwrap_or_default())
+            }
             None => format!("The training came to its end at step {}", count(last.step)),
         };
         let labelled = first.accuracy.is_some();
         let kept = match (self.kept, labelled) {
-            (0, true) => "No point of it was better on the held-out questions, so the model from before practice is kept".into(),
+            (0, true) => {
+                "No point of it was better on the held-out questions, so the model from before practice is kept".into()
+            }
             (0, false) => "No point of it was kept, so the model is the one from before practice".to_string(),
             (step, _) => format!("The model of step {} is kept", count(step)),
         };
@@ -193,6 +201,7 @@ mod tests {
             curve: Vec::new(),
             guards,
             kept,
+            broke: None,
             paper: None,
             costs: Vec::new(),
             manifest: None,

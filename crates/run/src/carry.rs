@@ -205,7 +205,10 @@ fn by_kind(records: &[Record]) -> Result<BTreeMap<&'static str, Vec<u8>>> {
             Record::Item(item) => ("items", to_jsonl(&[item])?),
             Record::Response(response) => ("responses", to_jsonl(&[response])?),
             Record::Trial(trial) => ("trials", to_jsonl(&[trial])?),
+            Record::Asked(asked) => ("asked", to_jsonl(&[asked])?),
+            Record::Preference(preference) => ("preferences", to_jsonl(&[preference])?),
             Record::Step(step) => ("steps", to_jsonl(&[step])?),
+            Record::Guard(guard) => ("guards", to_jsonl(&[guard])?),
             Record::File(file) => ("files", to_jsonl(&[file])?),
             Record::Drop(drop) => ("drops", to_jsonl(&[drop])?),
         };
@@ -225,7 +228,10 @@ fn summary(records: &[Record]) -> String {
             Record::Item(_) => "exam questions",
             Record::Response(_) => "answers",
             Record::Trial(_) => "trials",
+            Record::Asked(_) => "questions",
+            Record::Preference(_) => "preferences",
             Record::Step(_) => "steps",
+            Record::Guard(_) => "guard points",
             Record::File(_) => continue,
             Record::Drop(_) => "dropped",
         };

@@ -1,24 +1,24 @@
 //! The main job: documents and a model in, a better model out, with the proof.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use learn::data::Turns;
 use rag::Retriever;
-use record::{Bank, Fact, Item, Manifest, Mode, Response};
-use report::{Cost, DocumentLine, Flow as Line, Report};
+use record::{Bank, Fact, Input, Item, Manifest, Message, Mode, Response};
+use report::{DocumentLine, Flow as Line, Practice, Report};
 use weights::Adapter;
 
 use crate::carry::Carried;
-use crate::models::{ADAPTER, input};
+use crate::models::{ADAPTER, LOADED, Model, PRACTISED, PRACTISED_WHOLE, input};
 use crate::plan::Record;
+use crate::practise::{Course, Learner, Material, Task, cost, describe, generated, practise_in, remove};
 use crate::pull::Sources;
 use crate::stages::{Bench, Learn, Paper, Sit, validation};
 use crate::verbs::{Flow, Synthesised, base_of, learn_in, pick, synthesise_in};
-use crate::{Recipe, Result, Watch};
+use crate::{Event, Recipe, Result, Watch};
 
-/// Name of the adapter in the engine.
-const LEARNED: &str = "learned";
 /// Name of the user's own bank.
 const OWN: &str = "own bank";
 /// A loss on general questions that is still accepted, as a share of 1.
@@ -69,20 +69,37 @@ pub async fn evolve(recipe: &Recipe, out: &Path, sources: &Sources, watch: &Watc
         validation: validation(&made.items),
         inputs,
         config: recipe.training(),
+        turns: Turns::Last,
+        drops: Vec::new(),
     };
     let learned = learn_in(&flow, &learn).await?;
 
     let adapter = out.join(ADAPTER);
-    engine.add_adapter(LEARNED, &Adapter::load(&adapter, &base.architecture)?)?;
-    sit.label = "after".into();
-    sit.bench.adapter = Some(LEARNED.into());
-    sit.bench.identity.push(record::Input {
+    let start = Arc::new(Adapter::load(&adapter, &base.architecture)?);
+    engine.add_adapter(LOADED, &start)?;
+    sit.bench.identity.push(Input {
         path: format!("{ADAPTER}/adapter_model.safetensors"),
         ..input(&adapter.join("adapter_model.safetensors"))?
     });
+    sit.bench.adapter = Some(LOADED.into());
+    let learner = Learner {
+        engine,
+        base,
+        start: Some((LOADED.into(), start)),
+        identity: sit.bench.identity.clone(),
+    };
+    let practised = practice(&flow, &made, &model, &learner).await?;
+    if let Some((course, _)) = &practised
+        && course.kept() > 0
+    {
+        let (candidate, _, file) = learner.practised(&flow)?;
+        (sit.bench.model, sit.bench.adapter) = (candidate.model, candidate.adapter);
+        sit.bench.identity.push(file);
+    }
+    sit.label = "after".into();
     let after = flow.carry(&sit).await?;
 
-    let report = report(&flow, &made, &sit.papers, &before, &learned, &after)?;
+    let report = report(&flow, &made, &sit.papers, &before, &learned, practised, &after)?;
     let page = out.join("report.html");
     record::shard::write_json(&out.join("report.json"), &report)?;
     record::shard::write_atomic(&page, report::render(&report).as_bytes())?;
@@ -122,12 +139,71 @@ fn papers(recipe: &Recipe, made: &Synthesised, sources: &Sources) -> Result<Vec<
     Ok(papers)
 }
 
+/// Practice on top of what was learned: questions from the documents without their answers, and the
+/// generator's problems where they are asked for. Its guard looks at the validation bank alone.
+async fn practice(
+    flow: &Flow<'_>,
+    made: &Synthesised,
+    model: &Model,
+    learner: &Learner<'_>,
+) -> Result<Option<(Course, Practice)>> {
+    let recipe = &flow.recipe.practise;
+    if recipe.questions == 0 && recipe.tasks.is_empty() {
+        // What an earlier recipe left must not answer for this one.
+        for old in [PRACTISED, PRACTISED_WHOLE] {
+            remove(&flow.run.root().join(old))?;
+        }
+        return Ok(None);
+    }
+    let mut tasks = questions(made, recipe.questions);
+    for spec in &recipe.tasks {
+        tasks.extend(generated(spec, flow.recipe.seed)?.practice);
+    }
+    let bank = made.items.iter().filter(|item| item.bank == Bank::Validation);
+    let validation = bank.map(Task::of_item).collect::<Result<_>>()?;
+    let asked = tasks.len();
+    let sampler = Model { adapter: learner.adapter(), identity: learner.identity.clone(), ..model.clone() };
+    let material = Material { practice: tasks, validation, pairs: None };
+    let Some(course) = practise_in(flow, &sampler, learner, material).await? else {
+        flow.watch.tell(Event::Note { text: "no question gave a preference: practice is left out".into() });
+        return Ok(None);
+    };
+    let practice = describe(flow, &course, "questions from the documents", &flow.recipe.model, asked, &[]);
+    Ok(Some((course, practice)))
+}
+
+/// Questions from the documents, without their answers: those of the practice bank, then wordings
+/// that were trained; the exam's and the validation bank's are none of them.
+fn questions(made: &Synthesised, most: usize) -> Vec<Task> {
+    let practice = made.items.iter().filter(|item| item.bank == Bank::Practice);
+    let banked = practice.map(|item| (item.id.as_str(), item.fact.as_str(), item.question.as_str()));
+    let trained = made.samples.iter().filter_map(|sample| {
+        let question = sample.messages.first()?;
+        Some((sample.id.as_str(), sample.fact.as_str(), question.content.as_str()))
+    });
+    let sealed: HashSet<&str> =
+        made.items.iter().filter(|item| item.bank != Bank::Practice).map(|item| item.question.as_str()).collect();
+    let mut seen = HashSet::new();
+    banked
+        .chain(trained)
+        .filter(|(_, _, question)| !sealed.contains(question) && seen.insert(*question))
+        .take(most)
+        .map(|(id, fact, question)| Task {
+            fact: fact.into(),
+            source: "documents".into(),
+            stop: vec!["\n".into()],
+            ..Task::open(id, vec![Message::user(question)])
+        })
+        .collect()
+}
+
 fn report(
     flow: &Flow<'_>,
     made: &Synthesised,
     papers: &[Paper],
     before: &Carried,
     learned: &Carried,
+    practised: Option<(Course, Practice)>,
     after: &Carried,
 ) -> Result<Report> {
     let answers = |carried: &Carried| -> Vec<Response> {
@@ -146,16 +222,11 @@ fn report(
         }
     }
 
-    let stages: Vec<&Carried> = made.stages.iter().chain([before, learned, after]).collect();
-    let costs = stages
-        .iter()
-        .map(|carried| Cost {
-            stage: carried.manifest.stage.clone(),
-            seconds: carried.manifest.seconds,
-            usage: carried.manifest.usage,
-            cost_usd: carried.manifest.cost_usd,
-        })
-        .collect();
+    let (course, practice) = practised.unzip();
+    let between = course.iter().flat_map(Course::stages);
+    let stages: Vec<&Carried> =
+        made.stages.iter().chain([before, learned]).chain(between).chain([after]).collect();
+    let costs = stages.iter().map(|carried| cost(carried)).collect();
     let manifest = Manifest {
         stage: "evolve".into(),
         inputs: made.stages.first().map(|c| c.manifest.inputs.clone()).unwrap_or_default(),
@@ -172,6 +243,7 @@ fn report(
         documents: documents(made),
         flow: lines(made, &flow.recipe.synth),
         curve: pick(&learned.records, |r| if let Record::Step(s) = r { Some(s) } else { None }),
+        practice,
         papers: compared,
         overlap: Some(exam::overlap(&exam, &made.samples, &made.facts())),
         costs,

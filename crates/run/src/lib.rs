@@ -6,7 +6,7 @@
 //! wiring: no other room knows which engine stands behind a model.
 //!
 //! Entry points: [`evolve`] (the whole flow), [`synthesise`], [`sit`], [`learn_sft`], [`learn_pretrain`],
-//! [`estimate`], [`lab`](lab::lab) (decoding strategies held against each other).
+//! [`practise`], [`estimate`], [`lab`](lab::lab) (decoding strategies held against each other).
 
 mod carry;
 mod error;
@@ -17,6 +17,7 @@ mod folder;
 pub mod lab;
 pub mod models;
 mod plan;
+mod practise;
 mod pretrain;
 pub mod pull;
 mod recipe;
@@ -29,6 +30,7 @@ pub use event::{Event, Watch};
 pub use evolve::{Evolved, evolve, open_report};
 pub use folder::RunFolder;
 pub use plan::{Plan, Record, ShardReport};
+pub use practise::{GuardConfig, PractiseRecipe, Practised, Practising, kept, practise};
 pub use pretrain::{Pretraining, learn_pretrain};
 pub use recipe::{ExamRecipe, Recipe};
 pub use verbs::{Examined, Synthesised, learn_sft, sit, synthesise};

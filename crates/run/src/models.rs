@@ -11,18 +11,28 @@ use weights::{Adapter, Checkpoint};
 
 use crate::{Error, Recipe, Result, pull};
 
-/// Where a run folder keeps what it learned.
+/// Where a run folder keeps what it learned from samples.
 pub(crate) const ADAPTER: &str = "learn/adapter";
+/// Where it keeps what practice made of that, or of the model.
+pub(crate) const PRACTISED: &str = "adapter-practised";
+/// The same, where practice changed all weights.
+pub(crate) const PRACTISED_WHOLE: &str = "model-practised";
+
+/// Name of a run's adapter in the engine.
+pub(crate) const LOADED: &str = "learned";
 
 /// US dollars spent so far; nothing for a local model.
 pub(crate) type Meter = Arc<dyn Fn() -> f64 + Send + Sync>;
 
 /// A model that answers, and what it was made of.
+#[derive(Clone)]
 pub struct Model {
     /// Answers.
     pub shared: SharedModel,
     /// Name of the adapter that answers go through, or none.
     pub adapter: Option<String>,
+    /// That adapter, to learn on from.
+    pub(crate) start: Option<Arc<Adapter>>,
     /// The local engine and its weights; a remote model has neither.
     pub local: Option<(LocalModel, Arc<Checkpoint>)>,
     pub(crate) meter: Meter,
@@ -48,14 +58,15 @@ pub fn load(name: &str, recipe: &Recipe, sources: &pull::Sources) -> Result<Mode
     let checkpoint = Arc::new(Checkpoint::open(&files.weights)?);
     let local = LocalModel::load(&checkpoint, recipe.engine.clone())?;
     let mut identity = vec![Input { path: checkpoint.name.clone(), sha256: checkpoint.sha256.clone() }];
-    let mut adapter = None;
+    let (mut adapter, mut start) = (None, None);
     if let Some(folder) = files.adapter {
-        local.add_adapter("learned", &Adapter::load(&folder, &checkpoint.architecture)?)?;
+        let loaded = Adapter::load(&folder, &checkpoint.architecture)?;
+        local.add_adapter(LOADED, &loaded)?;
         identity.push(input(&folder.join("adapter_model.safetensors"))?);
-        adapter = Some("learned".to_string());
+        (adapter, start) = (Some(LOADED.to_string()), Some(Arc::new(loaded)));
     }
     let shared = Arc::new(local.clone());
-    Ok(Model { shared, adapter, local: Some((local, checkpoint)), meter: Arc::new(|| 0.0), identity })
+    Ok(Model { shared, adapter, start, local: Some((local, checkpoint)), meter: Arc::new(|| 0.0), identity })
 }
 
 /// The default encoder (all-MiniLM-L6-v2), fetched if need be.
@@ -72,15 +83,24 @@ fn find(name: &str, sources: &pull::Sources) -> Result<Files> {
     let path = Path::new(name);
     if path.join("recipe.toml").is_file() {
         let recipe = Recipe::load(Some(&path.join("recipe.toml")), &[])?;
-        let adapter = path.join(ADAPTER);
-        if !adapter.join("adapter_model.safetensors").is_file() {
+        if path.join(PRACTISED_WHOLE).join("config.json").is_file() {
+            return Ok(Files { weights: path.join(PRACTISED_WHOLE), adapter: None });
+        }
+        let base = recipe.practise.learner.as_deref().unwrap_or(&recipe.model);
+        let learned = [PRACTISED, ADAPTER].map(|folder| path.join(folder));
+        let Some(adapter) = learned.into_iter().find(|folder| folder.join("adapter_model.safetensors").is_file())
+        else {
+            if path.join("practise/learn/manifest.json").is_file() {
+                // Its guard kept the model as it was.
+                return find(base, sources);
+            }
             return Err(Error::Model {
                 problem: format!("run {name} has not learned anything yet"),
-                hint: "let it end first: run `lyceum evolve` again with the same --out".into(),
+                hint: "let it end first: run the same command again with the same --out".into(),
             });
-        }
-        // A run starts from weights, never from another run's adapter (`verbs::base_of`).
-        return Ok(Files { adapter: Some(adapter), ..find(&recipe.model, sources)? });
+        };
+        // A run that started from another run's adapter has learned on from it: its own is the whole change.
+        return Ok(Files { adapter: Some(adapter), ..find(base, sources)? });
     }
     if path.exists() {
         return Ok(Files { weights: path.into(), adapter: None });
@@ -104,7 +124,7 @@ fn remote(addresses: &str, config: &lm_http::Config, cache: &Path) -> Result<Mod
         let model = model.clone();
         Arc::new(move || model.spent().usd)
     };
-    Ok(Model { shared: model, adapter: None, local: None, meter, identity })
+    Ok(Model { shared: model, adapter: None, start: None, local: None, meter, identity })
 }
 
 /// A file as an input of a plan.

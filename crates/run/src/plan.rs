@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
-use record::{Document, Drop, Fact, Input, Item, Response, Sample, TrainStep, Usage};
+use record::{Document, Drop, Fact, Guard, Input, Item, Preference, Response, Sample, TrainStep, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::lab::Trial;
+use crate::practise::Asked;
 
 /// What a stage will do, in full: the same plan gives the same bytes wherever its shards run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,8 +67,14 @@ pub enum Record {
     Response(Response),
     /// A problem under a decoding strategy.
     Trial(Trial),
+    /// A question that was practised on.
+    Asked(Asked),
+    /// A prompt with a better and a worse answer.
+    Preference(Preference),
     /// An optimiser step.
     Step(TrainStep),
+    /// How a self-training stood between two steps.
+    Guard(Guard),
     /// A file beside the shard, by content.
     File(Input),
     /// Something that was not delivered.

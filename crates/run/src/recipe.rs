@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::practise::PractiseRecipe;
 use crate::{Error, Result};
 
 /// A recipe for `lyceum evolve`: what to read, what to make of it, what to learn and how to examine.
@@ -25,6 +26,8 @@ pub struct Recipe {
     pub synth: synth::Config,
     /// How the adapter is learned.
     pub learn: learn::SftConfig,
+    /// How the model practises on questions without answers.
+    pub practise: PractiseRecipe,
     /// How models are examined.
     pub exam: ExamRecipe,
     /// The local engine.
@@ -63,6 +66,7 @@ impl Default for Recipe {
             read: documents::Config::default(),
             synth: synth::Config::default(),
             learn: learn::SftConfig::default(),
+            practise: PractiseRecipe::default(),
             exam: ExamRecipe::default(),
             engine: lm_local::Config::default(),
             remote: lm_http::Config::default(),
@@ -110,6 +114,7 @@ impl Recipe {
         }
         self.learn.validate()?;
         self.synth.validate()?;
+        self.practise.validate()?;
         Ok(())
     }
 
@@ -118,6 +123,12 @@ impl Recipe {
     pub(crate) fn training(&self) -> learn::SftConfig {
         let seed = record::seed::derive(self.seed, "learn", &self.learn.seed.to_string());
         learn::SftConfig { seed, ..self.learn.clone() }
+    }
+
+    /// Settings of learning from preferences; their seed comes from the run's likewise.
+    pub(crate) fn preferring(&self) -> learn::PreferConfig {
+        let seed = record::seed::derive(self.seed, "practise-learn", &self.practise.learn.seed.to_string());
+        learn::PreferConfig { seed, ..self.practise.learn.clone() }
     }
 
     /// The recipe with every default filled in, as TOML.

@@ -10,6 +10,7 @@ pub mod generate;
 pub mod lab;
 pub mod learn;
 pub mod plan;
+pub mod practise;
 pub mod pull;
 pub mod report;
 pub mod serve;

@@ -167,6 +167,7 @@ fn every_help_names_an_example() {
         "pull",
         "synth",
         "learn",
+        "practise",
         "exam",
         "evolve",
         "report",
