@@ -87,7 +87,7 @@ print(
             "trained": sum(p.numel() for p in trained),
             "losses": losses,
             "seconds": seconds,
-            "parts": {name: round(statistics.median(part), 4) for name, part in parts.items()},
+            **{name: round(statistics.median(part), 4) for name, part in parts.items()},
             "tokens_per_second": round(read / statistics.median(seconds), 1),
             "best": round(read / min(seconds), 1),
             "peak_mb": memory("VmHWM:"),
