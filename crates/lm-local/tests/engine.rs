@@ -249,7 +249,7 @@ fn adapter(architecture: &Architecture, seed: u64, size: f32) -> Adapter {
             pairs.insert((block, projection), Pair { a: random(rank * cols, 0.3), b: random(rows * rank, size) });
         }
     }
-    Adapter { rank, alpha: 10.0, base: "random-7".into(), pairs }
+    Adapter { rank, alpha: 10.0, stabilised: false, base: "random-7".into(), pairs }
 }
 
 #[tokio::test]

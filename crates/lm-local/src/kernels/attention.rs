@@ -380,10 +380,15 @@ unsafe fn score<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, con
             queries[p] = q.add(items[p].first * dim);
         }
         let mut sums = [[I::V::splat(0.0); N]; P];
+        let next = 2 * dim * LANES;
         for d in 0..dim {
             let mut key = [I::V::splat(0.0); P];
             for p in 0..P {
                 key[p] = read::<I, EXACT>(keys[p], d * LANES);
+                if !EXACT && d % 2 == 0 {
+                    // The next head's page follows, and is worked on soon.
+                    I::fetch(keys[p].wrapping_add(d * LANES + next));
+                }
             }
             for v in 0..N {
                 if N >= 12 {
@@ -501,7 +506,11 @@ unsafe fn gather<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, co
         for lane in 0..item.segment.len as usize {
             let mut values = [I::V::splat(0.0); C];
             for c in 0..C {
-                values[c] = read::<I, EXACT>(item.block, (first + lane) * dim + d + c * 16);
+                let at = (first + lane) * dim + d + c * 16;
+                values[c] = read::<I, EXACT>(item.block, at);
+                if !EXACT && c % 2 == 0 {
+                    I::fetch(item.block.wrapping_add(at + 2 * dim * LANES));
+                }
             }
             for v in 0..N {
                 let weight = I::V::splat(*scores.add(v * stride + lane));

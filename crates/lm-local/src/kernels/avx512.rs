@@ -96,6 +96,11 @@ impl Isa for Avx512 {
     type V = __m512;
     const WIDE: bool = true;
     #[inline(always)]
+    fn fetch<A>(line: *const A) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
+    }
+    #[inline(always)]
     unsafe fn q8<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results) {
         unsafe { q8::<T, R>(strip, input, out) }
     }

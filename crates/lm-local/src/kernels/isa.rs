@@ -65,6 +65,9 @@ pub(crate) trait Isa {
     type V: Lanes;
     /// Whether there are registers for 24 sums and more.
     const WIDE: bool;
+    /// Asks for a cache line that will be read soon; any address is harmless.
+    #[inline(always)]
+    fn fetch<A>(_line: *const A) {}
     unsafe fn q8<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results);
     unsafe fn q4<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results);
     unsafe fn f32<const T: usize, const R: usize>(strip: Strip, input: *const [f32; 256], out: &mut Results);
