@@ -13,8 +13,8 @@ pub enum Schedule {
 }
 
 /// What every training has, whatever it trains: the settings of its loop of steps. It is made by
-/// [`crate::SftConfig::course`] and [`crate::PretrainConfig::course`], whose fields of the same names
-/// say what each number means.
+/// [`crate::SftConfig::course`], [`crate::PretrainConfig::course`] and
+/// [`crate::PreferConfig::course`], whose fields of the same names say what each number means.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Course {
     /// Highest learning rate.
@@ -25,10 +25,12 @@ pub struct Course {
     pub schedule: Schedule,
     /// Passes over the samples.
     pub passes: u64,
-    /// Samples in one optimiser step.
+    /// Samples, or pairs, in one optimiser step.
     pub batch_samples: usize,
     /// Tokens in a packed row.
     pub row_tokens: usize,
+    /// Run each block a second time in the backward pass instead of keeping what it needs.
+    pub recompute: bool,
     /// Sets of rows whose gradients are computed side by side, each by one thread, and then added in
     /// order; 1 computes row after row with all threads in each operation. It is fixed by the task,
     /// never by the machine, so that the order of sums is.
@@ -53,6 +55,8 @@ pub struct Course {
     pub keep_best: bool,
     /// Stop after so many measurements without a lower validation loss; 0 never does.
     pub patience: usize,
+    /// Stop at a loss that is so many times the usual one.
+    pub spike: Option<f64>,
     /// Stop before the step that would read more tokens than this.
     pub max_tokens: Option<u64>,
     /// Stop at the first step that ends after so many seconds of this call.
@@ -96,6 +100,7 @@ impl Course {
             ("beta2", (0.0..1.0).contains(&self.beta2), "must be at least 0 and below 1"),
             ("epsilon", above(self.epsilon), "must be above 0"),
             ("clip_norm", above(self.clip_norm), "must be above 0"),
+            ("spike", self.spike.is_none_or(|spike| spike > 1.0), "must be above 1"),
             ("max_seconds", self.max_seconds.is_none_or(above), "must be above 0"),
             ("threads", self.threads <= 1024, "must be at most 1024"),
         ];

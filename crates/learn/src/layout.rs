@@ -26,6 +26,8 @@ pub struct Layout {
     pub rank: usize,
     /// α; y changes by α / rank · B (A x).
     pub alpha: f32,
+    /// Whether α was given as rank-stabilised LoRA counts it; it is a note for [`Layout::adapter`].
+    pub stabilised: bool,
     /// Projections that are adapted, in every block.
     pub targets: BTreeSet<Projection>,
     /// Numbers in the vector.
@@ -75,7 +77,14 @@ impl Layout {
             })
         });
         let blocks = blocks.collect();
-        Self { rank, alpha, targets, length, decayed: length, whole: false, blocks, pairs }
+        Self { rank, alpha, stabilised: false, targets, length, decayed: length, whole: false, blocks, pairs }
+    }
+
+    /// As [`Layout::new`] with a strength of `alpha` / √rank, as rank-stabilised LoRA has it (Kalajdzievski,
+    /// arXiv 2312.03732), so that a higher rank does not learn more slowly.
+    pub fn stabilised(architecture: &Architecture, rank: usize, alpha: f32, targets: BTreeSet<Projection>) -> Self {
+        let alpha = (f64::from(alpha) * (rank as f64).sqrt()) as f32;
+        Self { stabilised: true, ..Self::new(architecture, rank, alpha, targets) }
     }
 
     /// All weights, and no pairs.
@@ -107,7 +116,7 @@ impl Layout {
     pub fn adapter(&self, values: &[f32], base: &str) -> Adapter {
         let pair = |place: &Place| Pair { a: values[place.a.clone()].to_vec(), b: values[place.b.clone()].to_vec() };
         let pairs = self.pairs.iter().map(|place| ((place.block, place.projection), pair(place))).collect();
-        Adapter { rank: self.rank, alpha: self.alpha, base: base.into(), pairs }
+        Adapter { rank: self.rank, alpha: self.alpha, stabilised: self.stabilised, base: base.into(), pairs }
     }
 
     /// Layout and parameters of an adapter that fits `architecture`. A pair that it lacks in some
@@ -115,6 +124,7 @@ impl Layout {
     pub fn of(adapter: &Adapter, architecture: &Architecture) -> (Self, Vec<f32>) {
         let targets = adapter.pairs.keys().map(|&(_, projection)| projection).collect();
         let layout = Self::new(architecture, adapter.rank, adapter.alpha, targets);
+        let layout = Self { stabilised: adapter.stabilised, ..layout };
         let mut values = vec![0.0; layout.length];
         let found: BTreeMap<_, _> = adapter.pairs.iter().collect();
         for place in &layout.pairs {
@@ -143,6 +153,10 @@ mod tests {
             assert!(values.iter().any(|&v| v != 0.0) && values == layout.initial(1) && values != layout.initial(2));
             values.iter_mut().enumerate().for_each(|(i, v)| *v += i as f32);
             let adapter = layout.adapter(&values, "tiny");
+            assert_eq!(adapter.scale(), 2.0);
+            let stabilised = Layout::stabilised(&architecture, 3, 6.0, layout.targets.clone()).adapter(&values, "tiny");
+            assert!((stabilised.scale() - 6.0 / 3f32.sqrt()).abs() < 1e-6);
+            assert!(Layout::of(&stabilised, &architecture).0.stabilised);
             assert_eq!(adapter.pairs.len(), 2 * targets.len());
             assert_eq!(Layout::of(&adapter, &architecture).1, values);
         }

@@ -1,8 +1,9 @@
 //! Here are samples, give me an adapter, or a model from nothing: the one differentiable path.
 //!
 //! [`sft`] trains low-rank pairs (LoRA) beside the frozen projections of a decoder on the
-//! completions of samples and gives back a PEFT adapter; [`pretrain`] trains all weights of a small
-//! decoder and gives back a model folder; [`inspect`] shows what is learned of a sample; [`Model`] is
+//! completions of samples and gives back a PEFT adapter; [`prefer`] trains pairs or all weights on
+//! answers that are known to be better and worse ([`losses`]); [`pretrain`] trains all weights of a
+//! small decoder and gives back a model folder; [`inspect`] shows what is learned of a sample; [`Model`] is
 //! the decoder itself, forward and backward. A [`Layout`] says what is trained; everything else is
 //! the same code.
 //!
@@ -17,36 +18,48 @@
 //! a number that is not finite is an error that names the step and its samples.
 
 mod adamw;
+mod batch;
 mod block;
+mod case;
 mod config;
 mod course;
+mod engine;
 mod error;
 mod example;
 mod layout;
+mod look;
 pub mod losses;
 mod model;
 pub mod ops;
 mod pack;
 mod places;
+mod plan;
+mod prefer;
 mod pretrain;
 mod probe;
+mod reference;
 mod sft;
+mod sift;
+mod spike;
 mod state;
 mod tape;
 mod train;
 mod trie;
 
 pub use adamw::AdamW;
-pub use config::{PretrainConfig, SftConfig};
+pub use config::{PreferConfig, PretrainConfig, SftConfig};
 pub use course::{Course, Schedule};
 pub use error::{Error, Result};
 pub use example::{Example, Inspected, check, inspect};
 pub use layout::Layout;
+pub use look::{Learned, Look};
 pub use losses::Loss;
 pub use model::Model;
-pub use pack::{Learned, Row, Sequence, pack};
+pub use pack::{Learned as Target, Row, Sequence, pack};
+pub use prefer::{Preferred, prefer};
 pub use pretrain::{Pretrained, pretrain};
 pub use probe::gflops;
 pub use sft::{Trained, evaluate, sft};
+pub use spike::Spike;
 pub use tape::{Spent, Tape};
 pub use train::Stop;

@@ -5,10 +5,11 @@ use rayon::prelude::*;
 use record::{Sample, TrainStep};
 use weights::Checkpoint;
 
+use crate::case::Case;
 use crate::example::Example;
 use crate::places::Places;
 use crate::train::{Outcome, Stop, Training, fingerprint};
-use crate::{Layout, PretrainConfig, Result};
+use crate::{Layout, Loss, PretrainConfig, Result, Spike};
 
 /// What a training of all weights gives.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Pretrained {
     pub validation_loss: Option<f64>,
     /// Why training ended.
     pub stop: Stop,
+    /// The spike that ended it.
+    pub spike: Option<Spike>,
 }
 
 /// Trains all weights of `start` on `texts`, from nothing ([`Checkpoint::fresh`]) or from a model that
@@ -45,35 +48,36 @@ pub fn pretrain(
     progress: &mut dyn FnMut(&TrainStep) -> ControlFlow<()>,
 ) -> Result<Pretrained> {
     config.validate()?;
-    // These settings change when and where a training pauses, not what it gives.
-    let settings = PretrainConfig { threads: 0, checkpoint_every: 0, max_seconds: None, ..config.clone() };
-    let (examples, layout) = (examples(texts, start, config)?, Layout::whole(&start.architecture));
-    let tokens = examples.iter().map(|example| example.tokens.len() as u64).sum();
+    let (cases, layout) = (cases(texts, start, config)?, Layout::whole(&start.architecture));
+    let tokens = cases.iter().map(Case::tokens).sum();
     let training = Training {
         base: start,
-        course: config.course(examples.len(), tokens, layout.length),
+        course: config.course(cases.len(), tokens, layout.length),
         layout,
-        examples,
-        validation: self::examples(validation, start, config)?,
-        fingerprint: fingerprint(start, texts, validation, settings)?,
+        cases,
+        validation: self::cases(validation, start, config)?,
+        loss: Loss::Sft(Default::default()),
+        fingerprint: fingerprint(start.sha256.clone(), texts, validation, config.lasting())?,
         folder,
     };
     let places = Places::new(&start.architecture);
-    let Outcome { parameters, curve, validation_loss, stop, .. } = training.run(|_| places.read(start), progress)?;
+    let Outcome { parameters, curve, validation_loss, stop, spike, .. } =
+        training.run(|_| places.read(start), &mut |look| progress(look.step))?;
     let trained = start.with(places.tensors(&start.architecture, &parameters))?;
     weights::export_hf(&trained, None, folder)?;
     // Opened again, so that name and address are those of the folder.
     let checkpoint = Checkpoint::open(folder)?;
-    Ok(Pretrained { folder: folder.into(), checkpoint, curve, validation_loss, stop })
+    Ok(Pretrained { folder: folder.into(), checkpoint, curve, validation_loss, stop, spike })
 }
 
-fn examples(texts: &[Sample], start: &Checkpoint, config: &PretrainConfig) -> Result<Vec<Example>> {
-    let one = |text: &Sample| {
+fn cases(texts: &[Sample], start: &Checkpoint, config: &PretrainConfig) -> Result<Vec<Case>> {
+    let one = |(number, text): (usize, &Sample)| {
         let example = Example::text(text, &start.tokenizer, config.learn_prompts)?;
-        example.fit(start.architecture.context, config.truncate)
+        Ok(Case::sample(example.fit(start.architecture.context, config.truncate)?, number))
     };
-    texts.par_iter().map(one).collect()
+    texts.par_iter().enumerate().map(one).collect()
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,15 +196,15 @@ mod tests {
         lone[0].messages.remove(0);
         let learned = |texts: &[Sample], learn_prompts| {
             let config = PretrainConfig { learn_prompts, ..config() };
-            let example = &examples(texts, &start, &config).expect("works")[0];
-            (example.tokens.len(), example.learned())
+            let case = &cases(texts, &start, &config).expect("works")[0];
+            (case.tokens() as usize, case.learned() as usize)
         };
         let (all, completion) = learned(&texts(1), false);
         assert_eq!((all, completion), ("Q: 0 + 0?\nA:\nAnswer: 0\n".len() + 1, "Answer: 0\n".len() + 1));
         assert_eq!(learned(&texts(1), true), (all, all - 1));
         assert_eq!(learned(&lone, false), (completion, completion - 1));
         lone[0].messages[0].content.clear();
-        assert!(examples(&lone, &start, &config()).is_err());
+        assert!(cases(&lone, &start, &config()).is_err());
     }
 
     #[test]

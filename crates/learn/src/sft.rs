@@ -1,12 +1,14 @@
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use record::{Sample, TrainStep};
-use weights::{Adapter, Checkpoint};
+use weights::{Adapter, Checkpoint, Projection};
 
+use crate::case::Case;
 use crate::example::Example;
 use crate::train::{Outcome, Stop, Training, fingerprint, measure};
-use crate::{Layout, Result, SftConfig};
+use crate::{Layout, Loss, Result, SftConfig, Spike};
 
 /// What a fine-tuning gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +21,8 @@ pub struct Trained {
     pub validation_loss: Option<f64>,
     /// Why training ended.
     pub stop: Stop,
+    /// The spike that ended it.
+    pub spike: Option<Spike>,
 }
 
 /// Fine-tunes low-rank pairs on `samples`; only completions carry loss.
@@ -36,20 +40,31 @@ pub fn sft(
     progress: &mut dyn FnMut(&TrainStep) -> ControlFlow<()>,
 ) -> Result<Trained> {
     config.validate()?;
-    // These settings change when and where a training pauses, not what it gives.
-    let settings = SftConfig { threads: 0, checkpoint_every: 0, max_seconds: None, ..config.clone() };
     let training = Training {
         base,
-        layout: Layout::new(&base.architecture, config.rank, config.alpha, config.targets.clone()),
-        examples: examples(samples, base, config)?,
-        validation: examples(validation, base, config)?,
+        layout: layout(base, config.rank, config.alpha, config.rank_stabilised, &config.targets),
+        cases: cases(samples, base, config)?,
+        validation: cases(validation, base, config)?,
+        loss: Loss::Sft(Default::default()),
         course: config.course(samples.len()),
-        fingerprint: fingerprint(base, samples, validation, settings)?,
+        fingerprint: fingerprint(base.sha256.clone(), samples, validation, config.lasting())?,
         folder,
     };
-    let Outcome { layout, parameters, curve, validation_loss, stop } =
-        training.run(|layout| Ok(layout.initial(config.seed)), progress)?;
-    Ok(Trained { adapter: layout.adapter(&parameters, &base.name), curve, validation_loss, stop })
+    let Outcome { layout, parameters, curve, validation_loss, stop, spike } =
+        training.run(|layout| Ok(layout.initial(config.seed)), &mut |look| progress(look.step))?;
+    Ok(Trained { adapter: layout.adapter(&parameters, &base.name), curve, validation_loss, stop, spike })
+}
+
+/// Pairs of a strength that is counted either way.
+pub(crate) fn layout(
+    base: &Checkpoint,
+    rank: usize,
+    alpha: f32,
+    stabilised: bool,
+    targets: &BTreeSet<Projection>,
+) -> Layout {
+    let new = if stabilised { Layout::stabilised } else { Layout::new };
+    new(&base.architecture, rank, alpha, targets.clone())
 }
 
 /// Mean loss over the learned tokens of `samples`, in nats, of the base or of an adapter on it.
@@ -60,13 +75,14 @@ pub fn evaluate(base: &Checkpoint, adapter: Option<&Adapter>, samples: &[Sample]
         Some(adapter) => Layout::of(adapter, &base.architecture),
         None => (Layout::new(&base.architecture, 1, 1.0, Default::default()), Vec::new()),
     };
-    measure(base, layout, &parameters, &examples(samples, base, config)?, &config.course(samples.len()))
+    measure(base, layout, &parameters, &cases(samples, base, config)?, &config.course(samples.len()))
 }
 
-fn examples(samples: &[Sample], base: &Checkpoint, config: &SftConfig) -> Result<Vec<Example>> {
+fn cases(samples: &[Sample], base: &Checkpoint, config: &SftConfig) -> Result<Vec<Case>> {
     let most = config.row_tokens.min(base.architecture.context);
-    let one = |sample| Example::new(sample, &base.tokenizer)?.fit(most, config.truncate);
-    samples.iter().map(one).collect()
+    let one =
+        |(number, sample)| Ok(Case::sample(Example::new(sample, &base.tokenizer)?.fit(most, config.truncate)?, number));
+    samples.iter().enumerate().map(one).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::adamw::AdamW;
+use crate::spike::Spike;
 use crate::train::Stop;
 use crate::{Error, Result};
 
@@ -15,6 +16,18 @@ pub(crate) struct Fingerprint {
     pub model: String,
     pub settings: String,
     pub samples: String,
+}
+
+impl Fingerprint {
+    /// The first part in which another one differs.
+    pub fn other(&self, asked: &Self) -> Option<&'static str> {
+        let parts = [
+            ("weights", &self.model, &asked.model),
+            ("settings", &self.settings, &asked.settings),
+            ("samples", &self.samples, &asked.samples),
+        ];
+        parts.into_iter().find(|(_, found, asked)| found != asked).map(|(what, ..)| what)
+    }
 }
 
 /// Everything from which training goes on bit for bit.
@@ -42,6 +55,9 @@ pub(crate) struct Progress {
     pub stale: usize,
     /// Why training ended for good.
     pub ended: Option<Stop>,
+    /// The spike that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spike: Option<Spike>,
 }
 
 /// The file in a training's folder.
@@ -53,6 +69,22 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
 const PROGRESS: &str = "progress";
 
 impl State {
+    /// Before the first step.
+    pub fn new(fingerprint: Fingerprint, parameters: Vec<f32>) -> Self {
+        let progress = Progress {
+            fingerprint,
+            step: 0,
+            tokens: 0,
+            learned_tokens: 0,
+            curve: Vec::new(),
+            best_loss: None,
+            stale: 0,
+            ended: None,
+            spike: None,
+        };
+        Self { progress, moments: AdamW::new(parameters.len()), parameters, best: None }
+    }
+
     /// Reads the state in `folder`, if there is one, for a training with this fingerprint and this
     /// number of parameters.
     pub fn read(folder: &Path, fingerprint: &Fingerprint, length: usize) -> Result<Option<Self>> {
@@ -67,13 +99,7 @@ impl State {
         let text = header.metadata().as_ref().and_then(|m| m.get(PROGRESS));
         let text = text.ok_or_else(|| fail("it holds no progress".into()))?;
         let progress: Progress = serde_json::from_str(text).map_err(|e| fail(e.to_string()))?;
-        let found = &progress.fingerprint;
-        let parts = [
-            ("weights", &found.model, &fingerprint.model),
-            ("settings", &found.settings, &fingerprint.settings),
-            ("samples", &found.samples, &fingerprint.samples),
-        ];
-        if let Some((what, ..)) = parts.into_iter().find(|(_, found, asked)| found != asked) {
+        if let Some(what) = progress.fingerprint.other(fingerprint) {
             return Err(Error::OtherTraining { path, what });
         }
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;

@@ -2,19 +2,17 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rayon::ThreadPool;
-use rayon::prelude::*;
-use record::{Sample, TrainStep};
+use record::{PreferenceStep, TrainStep};
 use serde::{Deserialize, Serialize};
 use weights::Checkpoint;
 
-use crate::adamw::{AdamW, norm};
-use crate::example::Example;
-use crate::pack::{Row, Sequence, pack};
+use crate::batch::{Batch, Judged};
+use crate::case::Case;
+use crate::engine::{Engine, Measured};
+use crate::plan::Plan;
+use crate::spike::{Spike, is_spike, usual};
 use crate::state::{Fingerprint, Progress, State};
-use crate::{Course, Error, Layout, Model, Result, Tape};
+use crate::{Course, Error, Layout, Look, Loss, Result, reference};
 
 /// Why a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,18 +24,21 @@ pub enum Stop {
     Tokens,
     /// The validation loss fell no more.
     Patience,
+    /// The loss rose far above the usual, and the last good state was gone back to; see [`Spike`].
+    Spike,
     /// `max_seconds` are over; the same call goes on.
     Seconds,
     /// The caller asked for it; the same call goes on.
     Asked,
 }
 
-/// A training, ready to run: what is the same for pairs and for whole weights.
+/// A training, ready to run: the one loop for samples and preferences, pairs and whole weights.
 pub(crate) struct Training<'a> {
     pub base: &'a Checkpoint,
     pub layout: Layout,
-    pub examples: Vec<Example>,
-    pub validation: Vec<Example>,
+    pub cases: Vec<Case>,
+    pub validation: Vec<Case>,
+    pub loss: Loss,
     pub course: Course,
     pub fingerprint: Fingerprint,
     pub folder: &'a Path,
@@ -51,94 +52,107 @@ pub(crate) struct Outcome {
     pub curve: Vec<TrainStep>,
     pub validation_loss: Option<f64>,
     pub stop: Stop,
+    pub spike: Option<Spike>,
 }
 
 impl Training<'_> {
     /// Goes on from the state in the folder, or begins with `initial` parameters.
+    ///
+    /// A state is written when the next step has shown it to be good, so the last one on disk is one
+    /// that can be gone back to; where the training stops it is written as it stands.
     pub fn run(
         self,
-        initial: impl FnOnce(&Layout) -> Result<Vec<f32>>,
-        progress: &mut dyn FnMut(&TrainStep) -> ControlFlow<()>,
+        initial: impl Fn(&Layout) -> Result<Vec<f32>>,
+        progress: &mut dyn FnMut(&Look<'_>) -> ControlFlow<()>,
     ) -> Result<Outcome> {
         let begin = Instant::now();
-        let Self { base, layout, examples, validation, course, fingerprint, folder } = self;
-        if examples.is_empty() {
+        let Self { base, layout, mut cases, mut validation, loss, course, fingerprint, folder } = self;
+        if cases.is_empty() {
             return Err(Error::NoSamples);
         }
-        let mut state = match State::read(folder, &fingerprint, layout.length)? {
+        let found = State::read(folder, &fingerprint, layout.length)?;
+        // The step of the state on disk.
+        let mut saved = found.as_ref().map(|state| state.progress.step);
+        let mut state = match found {
             Some(state) => state,
-            None => State {
-                progress: Progress {
-                    fingerprint,
-                    step: 0,
-                    tokens: 0,
-                    learned_tokens: 0,
-                    curve: Vec::new(),
-                    best_loss: None,
-                    stale: 0,
-                    ended: None,
-                },
-                parameters: initial(&layout)?,
-                moments: AdamW::new(layout.length),
-                best: None,
-            },
+            None => State::new(fingerprint.clone(), initial(&layout)?),
         };
         if let Some(stop) = state.progress.ended {
             return Ok(outcome(layout, state, &course, stop));
         }
-        let plan = Plan::new(&examples, &course)?;
-        let longest = examples.iter().chain(&validation).map(|example| example.tokens.len()).max().unwrap_or(0);
-        let mut engine = Engine::new(base, layout, &course, longest)?;
-        let validation = rows(&validation.iter().collect::<Vec<_>>(), &course);
+        let plan = Plan::new(&cases, &course)?;
+        let longest = cases.iter().chain(&validation).map(Case::longest).max().unwrap_or(0);
+        let mut engine = Engine::new(base, layout.clone(), &course, longest)?;
+        if loss.needs_reference() {
+            let mut all: Vec<_> = cases.iter_mut().chain(&mut validation).collect();
+            // Rates, passes and the like do not change what the reference says.
+            let made_of = (course.row_tokens, course.lanes, matches!(loss, Loss::Kto(_)), loss.sides());
+            let settings = record::shard::sha256(format!("{made_of:?}").as_bytes());
+            let key = Fingerprint { settings, ..fingerprint.clone() };
+            reference::fill(&mut all, &mut engine, || initial(&layout), key, folder)?;
+        }
+        let validation = Batch::new(&loss, validation.iter().collect(), &course);
+        let mut due = false;
         let stop = loop {
             let step = state.progress.step + 1;
-            let batch: Vec<&Example> = plan.batch(step).iter().map(|&i| &examples[i]).collect();
-            let rows = rows(&batch, &course);
-            let learned: usize = rows.iter().map(Row::targets).sum();
+            let batch = Batch::new(&loss, plan.batch(step).iter().map(|&i| &cases[i]).collect(), &course);
+            let samples = || batch.cases.iter().map(|case| case.id.clone()).collect::<Vec<_>>();
+            let (measured, length) = engine.gradient(&state.parameters, &batch);
+
+            let wrong = [("loss", measured.loss), ("gradient", length)].into_iter().find(|(_, x)| !x.is_finite());
+            if let Some((what, _)) = wrong.filter(|_| course.spike.is_none()) {
+                let state = saved.map(|step| (step, crate::state::path(folder)));
+                return Err(Error::NotFinite { what, step, samples: samples(), state });
+            }
+            let spike = course.spike.is_some_and(|factor| is_spike(&state.progress.curve, measured.loss, factor));
+            if wrong.is_some() || spike {
+                let spike = Spike {
+                    step,
+                    loss: Some(measured.loss).filter(|_| wrong.is_none()),
+                    median: usual(&state.progress.curve),
+                    samples: samples(),
+                    back_to: saved.unwrap_or(0),
+                };
+                state = back(state, spike, &fingerprint, folder, || initial(&layout))?;
+                state.write(folder)?;
+                break Stop::Spike;
+            }
+            if due {
+                state.write(folder)?;
+                saved = Some(step - 1);
+            }
+
             let rate = course.rate(step, plan.steps);
-            let failed = |what| Error::NotFinite { what, step, samples: batch.iter().map(|e| e.id.clone()).collect() };
-
-            let (loss, length) = engine.gradient(&state.parameters, &rows, learned);
-            if !loss.is_finite() {
-                return Err(failed("loss"));
-            }
-            if !length.is_finite() {
-                return Err(failed("gradient"));
-            }
             let shrink = (course.clip_norm / length).min(1.0);
-            engine.pool.install(|| {
-                let parameters = (&mut state.parameters[..], engine.model.layout.decayed);
-                let gradient = &engine.lanes[0].gradient;
-                state.moments.step(parameters, (gradient, shrink), rate, step, &course);
-            });
-
+            engine.step(&mut state.moments, &mut state.parameters, shrink, rate, step, &course);
             let done = &mut state.progress;
             done.step = step;
-            done.tokens += batch.iter().map(|e| e.tokens.len() as u64).sum::<u64>();
-            done.learned_tokens += learned as u64;
+            done.tokens += batch.cases.iter().map(|case| case.tokens()).sum::<u64>();
+            done.learned_tokens += batch.cases.iter().map(|case| case.learned()).sum::<u64>();
             let mut point = TrainStep {
                 step,
                 epoch: step as f64 / plan.steps_per_epoch as f64,
-                loss,
+                loss: measured.loss,
                 learning_rate: rate,
                 gradient_norm: length,
                 tokens: done.tokens,
                 learned_tokens: done.learned_tokens,
                 validation_loss: None,
-                preference: None,
+                preference: preference(&loss, &measured),
             };
-            if !validation.is_empty() && plan.measures(step, &course) {
-                let loss = engine.loss(&state.parameters, &validation);
-                if !loss.is_finite() {
+            if !validation.cases.is_empty() && plan.measures(step, &course) {
+                let measured = engine.measure(&state.parameters, &validation).loss;
+                if !measured.is_finite() {
                     return Err(Error::NotFinite {
                         what: "validation loss",
                         step,
                         samples: vec!["of the validation set".into()],
+                        state: saved.map(|step| (step, crate::state::path(folder))),
                     });
                 }
-                point.validation_loss = Some(loss);
-                if done.best_loss.is_none_or(|best| loss < best) {
-                    (done.best_loss, done.stale) = (Some(loss), 0);
+                point.validation_loss = Some(measured);
+                if done.best_loss.is_none_or(|best| measured < best) {
+                    (done.best_loss, done.stale) = (Some(measured), 0);
                     if course.keep_best {
                         state.best.get_or_insert_default().clone_from(&state.parameters);
                     }
@@ -147,7 +161,8 @@ impl Training<'_> {
                 }
             }
             done.curve.push(point.clone());
-            let asked = progress(&point).is_break();
+            let (layout, parameters) = (&engine.model.layout, &state.parameters[..]);
+            let asked = progress(&Look { step: &point, steps: plan.steps, base, layout, parameters }).is_break();
             let stop = if course.patience > 0 && done.stale >= course.patience {
                 Some(Stop::Patience)
             } else if step == plan.steps {
@@ -160,10 +175,9 @@ impl Training<'_> {
                 None
             };
             done.ended = stop.filter(|stop| !matches!(stop, Stop::Asked | Stop::Seconds));
-            if stop.is_some() || (course.checkpoint_every > 0 && step % course.checkpoint_every == 0) {
-                state.write(folder)?;
-            }
+            due = course.checkpoint_every > 0 && step % course.checkpoint_every == 0;
             if let Some(stop) = stop {
+                state.write(folder)?;
                 break stop;
             }
         };
@@ -171,184 +185,78 @@ impl Training<'_> {
     }
 }
 
+/// The last good state on disk, or the start, with all that happened since in its records.
+fn back(
+    state: State,
+    spike: Spike,
+    fingerprint: &Fingerprint,
+    folder: &Path,
+    initial: impl Fn() -> Result<Vec<f32>>,
+) -> Result<State> {
+    let good = match State::read(folder, fingerprint, state.parameters.len())? {
+        Some(good) => good,
+        None => State::new(fingerprint.clone(), initial()?),
+    };
+    let progress =
+        Progress { step: good.progress.step, ended: Some(Stop::Spike), spike: Some(spike), ..state.progress };
+    Ok(State { progress, best: state.best, ..good })
+}
+
+/// How the pairs of a step stood; nothing where there were none.
+fn preference(loss: &Loss, measured: &Measured) -> Option<PreferenceStep> {
+    let pair =
+        |case: &Judged| Some((loss.margin(&case.scores)?, case.scores.chosen?.policy, case.scores.rejected?.policy));
+    let pairs: Vec<_> = measured.judged.iter().filter_map(pair).collect();
+    let mean = |of: &dyn Fn(&(f64, f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / pairs.len() as f64;
+    (!pairs.is_empty()).then(|| PreferenceStep {
+        margin: mean(&|pair| pair.0),
+        accuracy: mean(&|pair| f64::from(u8::from(pair.0 > 0.0))),
+        chosen: mean(&|pair| pair.1),
+        rejected: mean(&|pair| pair.2),
+    })
+}
+
 fn outcome(layout: Layout, state: State, course: &Course, stop: Stop) -> Outcome {
+    let State { progress, parameters, best, .. } = state;
     Outcome {
         layout,
-        parameters: state.best.filter(|_| course.keep_best).unwrap_or(state.parameters),
-        validation_loss: state.progress.best_loss,
-        curve: state.progress.curve,
+        parameters: best.filter(|_| course.keep_best).unwrap_or(parameters),
+        validation_loss: progress.best_loss,
+        curve: progress.curve,
         stop,
+        spike: progress.spike,
     }
 }
 
-/// Mean loss over the learned tokens of `examples`, in nats.
+/// Mean loss of `cases`, in nats.
 pub(crate) fn measure(
     base: &Checkpoint,
     layout: Layout,
     parameters: &[f32],
-    examples: &[Example],
+    cases: &[Case],
     course: &Course,
 ) -> Result<f64> {
-    if examples.is_empty() {
+    if cases.is_empty() {
         return Err(Error::NoSamples);
     }
-    let longest = examples.iter().map(|example| example.tokens.len()).max().unwrap_or(0);
+    let longest = cases.iter().map(Case::longest).max().unwrap_or(0);
+    let loss = Loss::Sft(Default::default());
     let mut engine = Engine::new(base, layout, course, longest)?;
-    Ok(engine.loss(parameters, &rows(&examples.iter().collect::<Vec<_>>(), course)))
-}
-
-/// Examples in as few rows as they need.
-fn rows(examples: &[&Example], course: &Course) -> Vec<Row> {
-    let sequences: Vec<_> = examples.iter().enumerate().map(|(group, example)| Sequence::of(example, group)).collect();
-    pack(&sequences, course.row_tokens, course.lanes)
+    Ok(engine.measure(parameters, &Batch::new(&loss, cases.iter().collect(), course)).loss)
 }
 
 /// What the training is made of; `settings` are those that change what it gives.
-pub(crate) fn fingerprint<T: Serialize>(
-    base: &Checkpoint,
-    samples: &[Sample],
-    validation: &[Sample],
-    settings: T,
+pub(crate) fn fingerprint<R: Serialize, S: Serialize>(
+    model: String,
+    samples: &[R],
+    validation: &[R],
+    settings: S,
 ) -> Result<Fingerprint> {
     let hash = |bytes: Vec<u8>| record::shard::sha256(&bytes);
     let [samples, validation] = [samples, validation].map(record::shard::to_jsonl);
     Ok(Fingerprint {
-        model: base.sha256.clone(),
+        model,
         settings: hash(record::shard::to_jsonl(&[settings])?),
         samples: hash([hash(samples?), hash(validation?)].concat().into_bytes()),
     })
-}
-
-/// Which examples each step sees.
-struct Plan {
-    /// The order of each pass.
-    orders: Vec<Vec<usize>>,
-    batch: usize,
-    steps_per_epoch: u64,
-    /// Steps in all.
-    steps: u64,
-    /// Whether `max_tokens` left some out.
-    cut: bool,
-}
-
-impl Plan {
-    fn new(examples: &[Example], course: &Course) -> Result<Self> {
-        let order = |epoch: u64| {
-            let seed = record::seed::derive(course.seed, "learn-order", &epoch.to_string());
-            let mut random = ChaCha8Rng::seed_from_u64(seed);
-            let mut order: Vec<usize> = (0..examples.len()).collect();
-            for last in (1..order.len()).rev() {
-                order.swap(last, random.random_range(0..=last));
-            }
-            order
-        };
-        let steps_per_epoch = course.steps_per_pass(examples.len());
-        let mut plan = Self {
-            orders: (0..course.passes).map(order).collect(),
-            batch: course.batch_samples,
-            steps_per_epoch,
-            steps: steps_per_epoch * course.passes,
-            cut: false,
-        };
-        let mut tokens = 0;
-        for step in 1..=plan.steps {
-            tokens += plan.batch(step).iter().map(|&i| examples[i].tokens.len() as u64).sum::<u64>();
-            if course.max_tokens.is_some_and(|most| tokens > most) {
-                (plan.steps, plan.cut) = (step - 1, true);
-                break;
-            }
-        }
-        if plan.steps == 0 {
-            let problem =
-                format!("is less than the {tokens} tokens of the first step; raise it or take smaller batches");
-            return Err(Error::Setting { setting: "max_tokens", problem });
-        }
-        Ok(plan)
-    }
-
-    /// Examples of a step, from 1.
-    fn batch(&self, step: u64) -> &[usize] {
-        let order = &self.orders[((step - 1) / self.steps_per_epoch) as usize];
-        let start = ((step - 1) % self.steps_per_epoch) as usize * self.batch;
-        &order[start..(start + self.batch).min(order.len())]
-    }
-
-    /// Whether the validation loss is measured after a step.
-    fn measures(&self, step: u64, course: &Course) -> bool {
-        let every = if course.validation_every == 0 { self.steps_per_epoch } else { course.validation_every };
-        step.is_multiple_of(every) || step == self.steps
-    }
-}
-
-/// The model with its buffers and threads.
-struct Engine {
-    pool: ThreadPool,
-    model: Model,
-    lanes: Vec<Lane>,
-}
-
-/// What one share of a step's rows needs to itself.
-struct Lane {
-    tape: Tape,
-    gradient: Vec<f32>,
-    loss: f64,
-}
-
-/// Numbers in one unit of adding lanes.
-const BLOCK: usize = 1 << 14;
-
-impl Engine {
-    fn new(base: &Checkpoint, layout: Layout, course: &Course, longest: usize) -> Result<Self> {
-        let threads = match course.threads {
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
-            n => n,
-        };
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|source| Error::Threads { threads, source })?;
-        let (capacity, within) = (course.row_tokens.max(longest), if course.lanes > 1 { 1 } else { threads });
-        let length = layout.length;
-        let model = Model::new(base, layout, longest.min(base.architecture.context), within)?;
-        let lane = |_| Lane { tape: model.tape(capacity, false), gradient: vec![0.0; length], loss: 0.0 };
-        let lanes = (0..course.lanes).map(lane).collect();
-        Ok(Self { pool, model, lanes })
-    }
-
-    /// Mean loss and the length of its gradient, which stands in the first lane afterwards.
-    fn gradient(&mut self, parameters: &[f32], rows: &[Row], learned: usize) -> (f64, f64) {
-        let Self { pool, model, lanes } = self;
-        let (weight, count) = (1.0 / learned as f32, lanes.len());
-        pool.install(|| {
-            let work = |(first, lane): (usize, &mut Lane)| {
-                let Lane { tape, gradient, loss } = lane;
-                gradient.fill(0.0);
-                let losses = rows.iter().skip(first).step_by(count);
-                *loss = losses.map(|row| model.gradient(parameters, row, weight, tape, gradient)).sum();
-            };
-            lanes.par_iter_mut().enumerate().with_max_len(1).for_each(work);
-            let loss = lanes.iter().map(|lane| lane.loss).sum::<f64>() / learned as f64;
-            let (sum, others) = lanes.split_at_mut(1);
-            sum[0].gradient.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sum)| {
-                for other in &*others {
-                    let more = &other.gradient[block * BLOCK..][..sum.len()];
-                    sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-                }
-            });
-            (loss, norm(&sum[0].gradient))
-        })
-    }
-
-    /// Mean loss.
-    fn loss(&mut self, parameters: &[f32], rows: &[Row]) -> f64 {
-        let Self { pool, model, lanes } = self;
-        let learned: usize = rows.iter().map(Row::targets).sum();
-        let count = lanes.len();
-        pool.install(|| {
-            let work = |(first, lane): (usize, &mut Lane)| {
-                let losses = rows.iter().skip(first).step_by(count);
-                lane.loss = losses.map(|row| model.loss(parameters, row, &mut lane.tape)).sum();
-            };
-            lanes.par_iter_mut().enumerate().with_max_len(1).for_each(work);
-        });
-        lanes.iter().map(|lane| lane.loss).sum::<f64>() / learned as f64
-    }
 }

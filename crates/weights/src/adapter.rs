@@ -13,6 +13,9 @@ pub struct Adapter {
     pub rank: usize,
     /// Strength; [`Adapter::scale`] is alpha / rank.
     pub alpha: f32,
+    /// Whether the file counts the strength as rank-stabilised LoRA does: it says alpha / √rank and
+    /// `use_rslora`, which is the same function. Other programs that go on training read it.
+    pub stabilised: bool,
     /// Name of the model that it changes.
     pub base: String,
     /// Which block's which projection, and how.
@@ -46,10 +49,11 @@ impl Adapter {
         // PEFT puts an untrained pair, which changes nothing, where the file has none; it warns,
         // unless the layers are listed.
         let all = layers.iter().enumerate().all(|(place, block)| place == *block);
+        let alpha = if self.stabilised { unstabilised(self.alpha, self.rank) } else { shortest(self.alpha) };
         let config = json!({
             "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": self.base, "r": self.rank,
-            "lora_alpha": shortest(self.alpha), "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": false,
-            "inference_mode": true, "init_lora_weights": true, "use_rslora": false, "use_dora": false,
+            "lora_alpha": alpha, "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": false,
+            "inference_mode": true, "init_lora_weights": true, "use_rslora": self.stabilised, "use_dora": false,
             "modules_to_save": null, "rank_pattern": {}, "alpha_pattern": {}, "target_modules": modules,
             "layers_to_transform": if all { Value::Null } else { json!(layers) },
         });
@@ -77,9 +81,9 @@ impl Adapter {
         refuse_unknown(&config).map_err(fail)?;
         let rank = config["r"].as_u64().filter(|rank| (1..=1 << 16).contains(rank));
         let rank = rank.ok_or_else(|| fail("`r` is no rank from 1 to 65536".into()))? as usize;
-        let alpha = config["lora_alpha"].as_f64().ok_or_else(|| fail("`lora_alpha` is no number".into()))? as f32;
-        // Rank-stabilised LoRA has scale alpha/√r.
-        let alpha = if config["use_rslora"] == true { alpha * (rank as f32).sqrt() } else { alpha };
+        let alpha = config["lora_alpha"].as_f64().ok_or_else(|| fail("`lora_alpha` is no number".into()))?;
+        let stabilised = config["use_rslora"] == true;
+        let alpha = if stabilised { times_root(alpha, rank) } else { alpha as f32 };
         let weights = Shards::open(&[folder.join(WEIGHTS)])?;
         let mut pairs = BTreeMap::new();
         let mut read = 0;
@@ -113,7 +117,7 @@ impl Adapter {
             return Err(fail("it holds no tensors".into()));
         }
         let base = config["base_model_name_or_path"].as_str().unwrap_or_default().to_string();
-        let adapter = Self { rank, alpha, base, pairs };
+        let adapter = Self { rank, alpha, stabilised, base, pairs };
         adapter.check(architecture, folder)?;
         Ok(adapter)
     }
@@ -153,6 +157,18 @@ fn tensor_name(block: usize, projection: Projection, letter: char) -> String {
 /// The shortest decimal that reads back as the same f32.
 fn shortest(value: f32) -> Value {
     value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
+}
+
+/// Rank-stabilised LoRA has scale alpha/√rank; this is the alpha of the same scale alpha/rank.
+fn times_root(alpha: f64, rank: usize) -> f32 {
+    (alpha * (rank as f64).sqrt()) as f32
+}
+
+/// What [`times_root`] makes `alpha` of: the plain number that was asked for, where there is one.
+fn unstabilised(alpha: f32, rank: usize) -> Value {
+    let exact = f64::from(alpha) / (rank as f64).sqrt();
+    let round = (exact * 1e3).round() / 1e3;
+    Value::from(if times_root(round, rank) == alpha { round } else { exact })
 }
 
 /// Refuses settings that would change the computation.

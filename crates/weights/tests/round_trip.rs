@@ -189,7 +189,7 @@ fn adapter(model: &Checkpoint, rank: usize, alpha: f32) -> Adapter {
             pairs.insert((block, projection), Pair { a: wave(rank * inputs, 0.7), b: wave(outputs * rank, 1.3) });
         }
     }
-    Adapter { rank, alpha, base: model.name.clone(), pairs }
+    Adapter { rank, alpha, stabilised: false, base: model.name.clone(), pairs }
 }
 
 #[test]
@@ -231,6 +231,16 @@ fn adapter_settings_count_or_are_refused() {
     edit(folder.path(), "use_rslora", true.into());
     let stabilised = Adapter::load(folder.path(), &model.architecture).expect("load");
     assert!((stabilised.scale() - 6.0 / 2.0).abs() < 1e-6);
+    // The same numbers come back for any rank, and the file says the plain alpha.
+    for (rank, alpha) in [(3, 32.0), (7, 0.3), (64, 16.0)] {
+        let effective = (alpha * (rank as f64).sqrt()) as f32;
+        let given = Adapter { stabilised: true, ..adapter(&model, rank, effective) };
+        given.save(folder.path()).expect("save");
+        assert_eq!(Adapter::load(folder.path(), &model.architecture).expect("load"), given);
+        let text = std::fs::read_to_string(folder.path().join("adapter_config.json")).expect("read");
+        let config: serde_json::Value = serde_json::from_str(&text).expect("json");
+        assert_eq!((config["lora_alpha"].as_f64(), &config["use_rslora"]), (Some(alpha), &true.into()));
+    }
     for (key, value) in [
         ("use_dora", true.into()),
         ("bias", "all".into()),

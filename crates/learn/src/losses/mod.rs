@@ -168,7 +168,10 @@ impl Loss {
         let all = Self::list();
         all.iter().find(|loss| loss.name() == name).cloned().ok_or_else(|| {
             let names: Vec<_> = all.iter().map(Self::name).collect();
-            Error::Setting { setting: "loss", problem: format!("`{name}` is not known; there are {}", names.join(", ")) }
+            Error::Setting {
+                setting: "loss",
+                problem: format!("`{name}` is not known; there are {}", names.join(", ")),
+            }
         })
     }
 
