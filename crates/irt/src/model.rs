@@ -247,6 +247,23 @@ impl Model {
         (0..self.shared(categories)).map(|i| f64::from(i == 0)).collect()
     }
 
+    /// The same curves when ability is told in units of `deviation` from `mean`: θ = mean + deviation · z.
+    pub(crate) fn rescale(self, own: &mut [f64], slope: f64, mean: f64, deviation: f64) {
+        let shift = slope * mean;
+        match self {
+            Self::Rasch | Self::RatingScale => own[0] += shift,
+            Self::TwoPl | Self::ThreePl | Self::FourPl | Self::Graded => {
+                own[0] *= deviation;
+                own[1] += shift;
+            }
+            Self::PartialCredit => own.iter_mut().enumerate().for_each(|(k, d)| *d += (k + 1) as f64 * shift),
+            Self::GeneralizedPartialCredit => {
+                own[0] *= deviation;
+                own[1..].iter_mut().enumerate().for_each(|(k, d)| *d += (k + 1) as f64 * shift);
+            }
+        }
+    }
+
     /// The free numbers of a curve: the reverse of [`Model::item`].
     pub(crate) fn numbers(self, item: &Item) -> (Vec<f64>, Vec<f64>) {
         let a = item.slope;

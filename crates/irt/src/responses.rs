@@ -65,11 +65,29 @@ impl Responses {
                 problem: format!("is {items}, which does not divide the {} cells", cells.len()),
             });
         }
-        let rows = cells.chunks(items).enumerate();
-        let given = rows.flat_map(|(person, row)| {
-            row.iter().enumerate().filter_map(move |(item, score)| Some((person as u32, item as u32, (*score)?)))
-        });
-        Self::sparse(cells.len() / items, items, &given.collect::<Vec<_>>())
+        let persons = cells.len() / items;
+        let mut responses = Self {
+            categories: vec![2; items],
+            starts: Vec::with_capacity(persons + 1),
+            items: Vec::with_capacity(cells.len()),
+            scores: Vec::with_capacity(cells.len()),
+        };
+        responses.starts.push(0);
+        for (person, row) in cells.chunks(items).enumerate() {
+            for (item, score) in row.iter().enumerate() {
+                let Some(score) = *score else { continue };
+                if score == u8::MAX {
+                    let problem = "score 255 is more than the 254 that an item can have".into();
+                    return Err(Error::Response { at: person * items + item, problem });
+                }
+                let most = &mut responses.categories[item];
+                *most = (*most).max(score + 1);
+                responses.items.push(item as u32);
+                responses.scores.push(score);
+            }
+            responses.starts.push(responses.items.len());
+        }
+        Ok(responses)
     }
 
     /// Number of persons.

@@ -1,5 +1,5 @@
 use super::{Expected, Fit, Mml, Numbers, Rows};
-use crate::{Item, Quadrature, Responses};
+use crate::{Item, Responses};
 
 /// Change of a number for a difference.
 const CHANGE: f64 = 1e-4;
@@ -33,7 +33,7 @@ impl Mml {
     pub(crate) fn covariance(&self, fit: &Fit, responses: &Responses) -> Option<Vec<f64>> {
         let categories: Vec<usize> = (0..responses.items()).map(|item| responses.categories(item)).collect();
         let rows = Rows::new(responses, self.model);
-        let quadrature = Quadrature::normal(self.points);
+        let quadrature = self.quadrature(responses);
         let lengths: Vec<usize> = fit.numbers.own.iter().map(Vec::len).collect();
         let flat: Vec<f64> = fit.numbers.own.iter().flatten().chain(&fit.numbers.shared).copied().collect();
         let n = flat.len();

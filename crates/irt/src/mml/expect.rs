@@ -12,6 +12,8 @@ pub(crate) struct Expected {
     pub counts: Vec<f64>,
     /// Where an item's counts begin.
     pub starts: Vec<usize>,
+    /// Mean and standard deviation of ability over all persons' posteriors.
+    pub ability: (f64, f64),
     /// Marginal log-likelihood.
     pub log_likelihood: f64,
 }
@@ -27,31 +29,38 @@ impl Expected {
         let points = quadrature.nodes.len();
         let table = Table::new(model, categories, numbers, quadrature);
         let share = rows.len().div_ceil(SHARES).max(1);
-        let shares: Vec<(Vec<f64>, f64)> = (0..rows.len().div_ceil(share))
+        let shares: Vec<(Vec<f64>, Vec<f64>, f64)> = (0..rows.len().div_ceil(share))
             .into_par_iter()
             .map(|at| {
-                let mut counts = vec![0.0; table.logs.len()];
+                let (mut counts, mut mass) = (vec![0.0; table.logs.len()], vec![0.0; points]);
                 let mut posterior = vec![0.0; points];
                 let mut sum = 0.0;
                 for row in at * share..((at + 1) * share).min(rows.len()) {
                     let weight = rows.weight(row);
                     sum += weight * table.posterior(rows, row, &mut posterior);
                     posterior.iter_mut().for_each(|p| *p *= weight);
+                    mass.iter_mut().zip(&posterior).for_each(|(to, p)| *to += p);
                     rows.cells(row, |item, category, part| {
                         let to = &mut counts[table.starts[item] + category * points..][..points];
                         to.iter_mut().zip(&posterior).for_each(|(to, p)| *to += part * p);
                     });
                 }
-                (counts, sum)
+                (counts, mass, sum)
             })
             .collect();
         let mut shares = shares.into_iter();
-        let (mut counts, mut log_likelihood) = shares.next().unwrap_or_default();
-        for (more, sum) in shares {
+        let (mut counts, mut mass, mut log_likelihood) = shares.next().unwrap_or_default();
+        for (more, more_mass, sum) in shares {
             counts.iter_mut().zip(more).for_each(|(to, more)| *to += more);
+            mass.iter_mut().zip(more_mass).for_each(|(to, more)| *to += more);
             log_likelihood += sum;
         }
-        Self { counts, starts: table.starts, log_likelihood }
+        let total: f64 = mass.iter().sum();
+        let moment =
+            |f: &dyn Fn(f64) -> f64| mass.iter().zip(&quadrature.nodes).map(|(m, x)| m * f(*x)).sum::<f64>() / total;
+        let mean = moment(&|x| x);
+        let deviation = moment(&|x| (x - mean).powi(2)).sqrt();
+        Self { counts, starts: table.starts, ability: (mean, deviation), log_likelihood }
     }
 
     /// Counts of a category of an item at all points.

@@ -55,6 +55,16 @@ impl Mml {
             }
             numbers.shared.iter_mut().zip(&right).for_each(|(x, step)| *x += step.clamp(-LONGEST, LONGEST));
         }
+        // Parameter expansion (Liu, Rubin and Wu 1998): mean and deviation of ability are estimated too, and
+        // then written into the curves. Without it long tests need hundreds of steps to find their scale.
+        let (mean, deviation) = expected.ability;
+        for own in &mut numbers.own {
+            let slope = numbers.shared.first().copied().unwrap_or(own[0]);
+            self.model.rescale(own, slope, mean, deviation);
+        }
+        if let Some(slope) = numbers.shared.first_mut() {
+            *slope *= deviation;
+        }
         numbers
     }
 

@@ -26,7 +26,8 @@ use crate::{Error, Item, Model, Quadrature, Responses, Result};
 pub struct Mml {
     /// How scores depend on ability.
     pub model: Model,
-    /// Points of the quadrature, 11 to 501.
+    /// Points of the quadrature, 11 to 1001; 0 for as many as the length of the test asks for: 61, and more
+    /// where posteriors are narrower than the distance of two points.
     pub points: usize,
     /// Steps of EM at most.
     pub steps: usize,
@@ -45,7 +46,7 @@ impl Default for Mml {
     fn default() -> Self {
         Self {
             model: Model::Rasch,
-            points: 61,
+            points: 0,
             steps: 2000,
             tolerance: 1e-5,
             lower_prior: Some((-1.4, 0.5)),
@@ -105,7 +106,7 @@ impl Mml {
             shared: self.model.start_shared(most),
         };
         let rows = Rows::new(responses, self.model);
-        let quadrature = Quadrature::normal(self.points);
+        let quadrature = self.quadrature(responses);
         let expect = |numbers: &Numbers| Expected::new(self.model, &categories, &rows, numbers, &quadrature);
         let maximise = |expected: &Expected, numbers: &Numbers| self.maximise(expected, numbers, &quadrature);
 
@@ -147,9 +148,19 @@ impl Mml {
         })
     }
 
+    pub(super) fn quadrature(&self, responses: &Responses) -> Quadrature {
+        if self.points > 0 {
+            return Quadrature::normal(self.points);
+        }
+        // A person's posterior has a deviation of about 1 / √(1 + ¼ Σ steps) at slopes near 1.
+        let steps: usize = (0..responses.items()).map(|item| responses.categories(item) - 1).sum();
+        let met = steps as f64 * responses.len() as f64 / (responses.persons() * responses.items()).max(1) as f64;
+        Quadrature::normal(((12.0 * (1.0 + 0.25 * met).sqrt()) as usize).clamp(61, 1001))
+    }
+
     fn validate(&self, responses: &Responses) -> Result<()> {
-        if !(11..=501).contains(&self.points) {
-            return Err(Error::Setting { setting: "points", problem: "must lie between 11 and 501".into() });
+        if self.points != 0 && !(11..=1001).contains(&self.points) {
+            return Err(Error::Setting { setting: "points", problem: "must be 0, or lie between 11 and 1001".into() });
         }
         if self.tolerance <= 0.0 || self.tolerance.is_nan() {
             return Err(Error::Setting { setting: "tolerance", problem: "must be above 0".into() });
