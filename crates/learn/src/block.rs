@@ -6,20 +6,27 @@ use crate::ops::{ROWS, attention, rms_norm, rope, swiglu};
 use crate::pack::Row;
 use crate::tape::{Kept, Scratch};
 
+/// One block over one row.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    pub block: usize,
+    /// The block's input.
+    pub x: &'a [f32],
+    pub parameters: &'a [f32],
+    pub row: &'a Row,
+}
+
 impl Model {
-    /// Runs block `n` over its input `x`. Without `out` nothing but what the backward pass needs is
+    /// Runs a block. Without `out` nothing but what the backward pass needs is
     /// computed.
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn forward_block(
         &self,
-        n: usize,
-        parameters: &[f32],
-        row: &Row,
-        x: &[f32],
+        pass: Pass<'_>,
         kept: &mut Kept,
         scratch: &mut Scratch,
         out: Option<&mut [f32]>,
     ) {
+        let Pass { block: n, x, parameters, row } = pass;
         let (a, place, tokens) = (&self.architecture, &self.places.blocks[n], row.tokens.len());
         let (all, weights) = (tokens * a.width, self.weights(parameters));
         let (x, normed) = (&x[..all], &mut scratch.normed[..all]);
@@ -57,16 +64,8 @@ impl Model {
     }
 
     /// Turns the gradient of the block's output, in `scratch.dx`, into that of its input.
-    pub(crate) fn backward_block(
-        &self,
-        n: usize,
-        parameters: &[f32],
-        row: &Row,
-        x: &[f32],
-        kept: &mut Kept,
-        scratch: &mut Scratch,
-        gradient: &mut [f32],
-    ) {
+    pub(crate) fn backward_block(&self, pass: Pass<'_>, kept: &mut Kept, scratch: &mut Scratch, gradient: &mut [f32]) {
+        let Pass { block: n, x, parameters, row } = pass;
         let (a, place, tokens) = (&self.architecture, &self.places.blocks[n], row.tokens.len());
         let (all, weights, whole) = (tokens * a.width, self.weights(parameters), self.layout.whole);
         let [u_qkv, u_o, u_gate_up, u_down] = &kept.u;

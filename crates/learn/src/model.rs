@@ -2,6 +2,7 @@ use std::time::Instant;
 
 use weights::{Architecture, Checkpoint, Part};
 
+use crate::block::Pass;
 use crate::layout::{INPUTS, Layout};
 use crate::ops::head::{Head, Wanted};
 use crate::ops::linear::{Linear, Trained};
@@ -114,7 +115,8 @@ impl Model {
             let (before, after) = tape.inputs.split_at_mut(block + 1);
             let kept = &mut tape.blocks[if tape.recompute { 0 } else { block }];
             let out = Some(&mut after[0][..]);
-            self.forward_block(block, parameters, row, &before[block], kept, &mut tape.scratch, out);
+            let pass = Pass { block, x: &before[block], parameters, row };
+            self.forward_block(pass, kept, &mut tape.scratch, out);
         }
         tape.spent.forward += begin.elapsed();
     }
@@ -199,12 +201,13 @@ impl Model {
             let to = &mut scratch.dx[learned.at as usize * width..][..width];
             to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
         }
-        for (n, x) in inputs[..self.architecture.blocks].iter().enumerate().rev() {
-            let kept = &mut blocks[if *recompute { 0 } else { n }];
+        for (block, x) in inputs[..self.architecture.blocks].iter().enumerate().rev() {
+            let kept = &mut blocks[if *recompute { 0 } else { block }];
+            let pass = Pass { block, x, parameters, row };
             if *recompute {
-                self.forward_block(n, parameters, row, x, kept, scratch, None);
+                self.forward_block(pass, kept, scratch, None);
             }
-            self.backward_block(n, parameters, row, x, kept, scratch, gradient);
+            self.backward_block(pass, kept, scratch, gradient);
         }
         if self.layout.whole {
             let embedding = &mut gradient[self.places.embedding.clone()];
