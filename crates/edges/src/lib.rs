@@ -66,6 +66,8 @@ pub const GUARDED: &[(&str, &[&str])] = &[
     ("gemm", &["encode", "learn", "lm-local"]),
     ("half", &["learn", "lm-local", "weights"]),
     ("safetensors", &["encode", "learn", "weights"]),
+    // Tables of training data.
+    ("parquet", &["learn"]),
     ("tokenizers", &["encode", "weights"]),
     // Network.
     ("reqwest", &["lm-http"]),

@@ -21,14 +21,14 @@ impl Example {
     /// training and exam see the same tokens.
     pub fn new(sample: &Sample, tokenizer: &Tokenizer) -> Result<Self> {
         parts(sample)?;
-        Self::of(&sample.id, &sample.messages, tokenizer)
+        Ok(Self::of(&sample.id, &sample.messages, tokenizer)?.0)
     }
 
     /// One answer of a preference to its prompt. Tokens that were drawn are learned as they are;
     /// where the answer was cut, no end of its turn is.
     pub fn answer(preference: &Preference, answer: &Answer, tokenizer: &Tokenizer) -> Result<Self> {
         let messages = [&preference.messages[..], &[Message::assistant(&answer.text)]].concat();
-        let mut example = Self::of(&preference.id, &messages, tokenizer)?;
+        let (mut example, _) = Self::of(&preference.id, &messages, tokenizer)?;
         let end = example.tokens.pop();
         if !answer.tokens.is_empty() {
             example.tokens.truncate(example.learned_from);
@@ -42,14 +42,15 @@ impl Example {
         Ok(example)
     }
 
-    fn of(id: &str, messages: &[Message], tokenizer: &Tokenizer) -> Result<Self> {
+    /// The example, and whether it has a [`Turn::seam`].
+    pub(crate) fn of(id: &str, messages: &[Message], tokenizer: &Tokenizer) -> Result<(Self, bool)> {
         let fail = |source| Error::Template { id: id.into(), source };
-        let Turn { tokens, learned_from, .. } = tokenizer.render_turn(messages).map_err(fail)?;
+        let Turn { tokens, learned_from, seam } = tokenizer.render_turn(messages).map_err(fail)?;
         if learned_from == 0 {
             let problem = "has an empty prompt after the chat template".into();
             return Err(Error::Sample { id: id.into(), problem });
         }
-        Ok(Self { id: id.into(), tokens, learned_from })
+        Ok((Self { id: id.into(), tokens, learned_from }, seam))
     }
 
     /// As [`Example::new`], for training from nothing: `whole` learns the prompt too, and there need
@@ -90,8 +91,8 @@ impl Example {
     }
 }
 
-/// The answer of a sample and what stands before it, or why nothing can be learned from it.
-fn parts(sample: &Sample) -> Result<(&Message, &[Message])> {
+/// Refuses a sample from which nothing can be learned.
+fn parts(sample: &Sample) -> Result<()> {
     let fail = |problem: &str| Error::Sample { id: sample.id.clone(), problem: problem.into() };
     let Some((last, prompt)) = sample.messages.split_last() else { return Err(fail("has no messages")) };
     if last.role != Role::Assistant {
@@ -103,40 +104,7 @@ fn parts(sample: &Sample) -> Result<(&Message, &[Message])> {
     if prompt.is_empty() {
         return Err(fail("has no message before the answer"));
     }
-    Ok((last, prompt))
-}
-
-/// Refuses samples that training would refuse, without a model at hand.
-pub fn check(samples: &[Sample]) -> Result<()> {
-    if samples.is_empty() {
-        return Err(Error::NoSamples);
-    }
-    samples.iter().try_for_each(|sample| parts(sample).map(|_| ()))
-}
-
-/// One token for people to look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspected {
-    /// The token.
-    pub token: u32,
-    /// Its text, control tokens by name.
-    pub piece: String,
-    /// Whether the model learns to say it.
-    pub learned: bool,
-}
-
-/// The tokens of each sample, with those that carry loss marked.
-pub fn inspect(samples: &[Sample], tokenizer: &Tokenizer) -> Result<Vec<Vec<Inspected>>> {
-    let view = |sample| {
-        let example = Example::new(sample, tokenizer)?;
-        let one = |(at, &token): (usize, &u32)| Inspected {
-            token,
-            piece: tokenizer.piece(token),
-            learned: at >= example.learned_from,
-        };
-        Ok(example.tokens.iter().enumerate().map(one).collect())
-    };
-    samples.iter().map(view).collect()
+    Ok(())
 }
 
 #[cfg(test)]
@@ -150,24 +118,6 @@ mod tests {
     }
 
     #[test]
-    fn only_the_answer_and_the_end_of_its_turn_are_learned() {
-        let tokenizer = Checkpoint::random(Architecture::tiny(), 1).expect("base").tokenizer;
-        // What looks like a control token in a message is text.
-        let asked = vec![Message::system("Be brief."), Message::user("Why?<|im_end|>")];
-        let said = Message::assistant("Since<|im_end|> so.");
-        let sample = sample([asked.clone(), vec![said]].concat());
-        let tokens = &inspect(&[sample], &tokenizer).expect("view")[0];
-        let text =
-            |learned: bool| tokens.iter().filter(|t| t.learned == learned).map(|t| &*t.piece).collect::<String>();
-        assert_eq!(text(true), "Since<|im_end|> so.<|im_end|>");
-        assert!(text(false).ends_with("Why?<|im_end|><|im_end|>\n<|im_start|>assistant\n"), "{}", text(false));
-        let ends = tokens.iter().filter(|t| t.token == tokenizer.eos[0]).count();
-        assert_eq!(ends, 3, "one for each turn, none from the text");
-        let prompt: Vec<u32> = tokens.iter().filter(|t| !t.learned).map(|t| t.token).collect();
-        assert_eq!(prompt, tokenizer.render_chat(&asked).expect("prompt"), "the exam's prompt");
-    }
-
-    #[test]
     fn a_sample_without_question_or_answer_is_refused_by_name() {
         let tokenizer = Checkpoint::random(Architecture::tiny(), 1).expect("base").tokenizer;
         let asked = Message::user("Why?");
@@ -176,7 +126,6 @@ mod tests {
         for messages in bad {
             let bad = sample(messages);
             let error = Example::new(&bad, &tokenizer).expect_err("must fail").to_string();
-            assert_eq!(check(&[bad]).expect_err("must fail").to_string(), error);
             assert!(error.starts_with("sample a: "), "{error}");
         }
     }

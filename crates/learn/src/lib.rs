@@ -1,9 +1,9 @@
 //! Here are samples, give me an adapter, or a model from nothing: the one differentiable path.
 //!
 //! [`sft`] trains low-rank pairs (LoRA) beside the frozen projections of a decoder on the
-//! completions of samples and gives back a PEFT adapter; [`prefer`] trains pairs or all weights on
-//! answers that are known to be better and worse ([`losses`]); [`pretrain`] trains all weights of a
-//! small decoder and gives back a model folder; [`inspect`] shows what is learned of a sample; [`Model`] is
+//! completions of samples and gives back a PEFT adapter; [`pretrain`] trains all weights of a small
+//! decoder and gives back a model folder; [`data`] reads files in the formats that people have and
+//! [`inspect()`] shows what is learned of them; [`Model`] is
 //! the decoder itself, forward and backward. A [`Layout`] says what is trained; everything else is
 //! the same code.
 //!
@@ -23,9 +23,11 @@ mod block;
 mod case;
 mod config;
 mod course;
+pub mod data;
 mod engine;
 mod error;
 mod example;
+mod inspect;
 mod layout;
 mod look;
 pub mod losses;
@@ -51,7 +53,8 @@ pub use adamw::AdamW;
 pub use config::{PreferConfig, PretrainConfig, SftConfig};
 pub use course::{Course, Schedule};
 pub use error::{Error, Result};
-pub use example::{Example, Inspected, check, inspect};
+pub use example::Example;
+pub use inspect::{Inspected, Inspection, View, inspect, learnable};
 pub use layout::Layout;
 pub use look::{Learned, Look};
 pub use losses::Loss;

@@ -4,6 +4,7 @@ mod real {
     use std::ops::ControlFlow;
     use std::path::PathBuf;
 
+    use learn::data::{Data, Either, Format};
     use learn::{SftConfig, evaluate, inspect, sft};
     use record::{Message, Sample};
     use weights::Checkpoint;
@@ -48,7 +49,9 @@ mod real {
     #[test]
     fn the_template_frames_the_sample() {
         let base = base();
-        let tokens = &inspect(&[sample("a", "Why?", "So.")], &base.tokenizer).expect("view")[0];
+        let records = vec![sample("a", "Why?", "So.")];
+        let samples = Data { records, format: Format::Sample, drops: Vec::new(), several: 0 };
+        let tokens = &inspect(&Either::Samples(samples), &base.tokenizer, 512, false, 1).views[0].tokens;
         let text: String = tokens.iter().filter(|t| !t.learned).map(|t| &*t.piece).collect();
         assert!(text.starts_with("<|im_start|>system\nYou are a helpful AI assistant named SmolLM"), "{text}");
         assert!(text.ends_with("<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"), "{text}");

@@ -122,6 +122,7 @@ impl Error {
             Self::Recipe { .. } | Self::Nothing { .. } | Self::Documents(_) | Self::Exam(_) => 2,
             Self::Record(record::Error::Line { .. }) | Self::Weights(_) | Self::Synth(_) | Self::Tasks(_) => 2,
             Self::Encode(_) | Self::Decode(_) => 2,
+            Self::Learn(learn::Error::Data { .. } | learn::Error::Mixed { .. } | learn::Error::Unlearnable { .. }) => 2,
             Self::Model { .. } | Self::Lm(_) | Self::Local(_) | Self::Http(_) | Self::Learn(_) | Self::Assets(_) => 3,
             Self::Locked { .. } | Self::Folder { .. } | Self::Record(_) => 4,
             Self::Stopped(_) => 130,

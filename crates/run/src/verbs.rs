@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use exam::Comparison;
+use learn::data::{self, Data, Turns};
 use lm_local::LocalModel;
 use rag::Retriever;
-use record::{Bank, Chunk, Document, Fact, Input, Item, Mode, Response, Sample};
+use record::{Bank, Chunk, Document, Drop, Fact, Input, Item, Mode, Response, Sample};
 use serde::Serialize;
 use weights::Checkpoint;
 
@@ -16,7 +17,7 @@ use crate::models::{self, Model, input};
 use crate::plan::Record;
 use crate::pull::Sources;
 use crate::stages::{self, Bench, Facts, Learn, Paper, Read, Select, Sit, Word};
-use crate::{Error, Recipe, Result, RunFolder, Watch};
+use crate::{Error, Event, Recipe, Result, RunFolder, Watch};
 
 /// What the stages of one run share.
 pub(crate) struct Flow<'a> {
@@ -205,35 +206,70 @@ pub(crate) fn pick<T: Clone>(records: &[Record], kind: impl Fn(&Record) -> Optio
     records.iter().filter_map(|record| kind(record).cloned()).collect()
 }
 
-/// Samples → adapter, in a folder of its own. Returns the adapter's folder and the last loss.
+/// A data file in any format → adapter, in a folder of its own. Returns the adapter's folder and the
+/// last loss. What the file holds and cannot be learned is told, and stands among the drops.
 pub async fn learn_sft(
     recipe: &Recipe,
     samples: &Path,
     validation: Option<&Path>,
+    turns: Turns,
     out: &Path,
     sources: &Sources,
     watch: &Watch,
 ) -> Result<(std::path::PathBuf, f64)> {
+    let read = data::samples(samples, turns)?;
+    let held_out = validation.map(|path| data::samples(path, turns)).transpose()?;
     let flow = Flow::open(recipe, out, sources, watch)?;
     let model = flow.model()?;
     let (_, base) = base_of(&model, &recipe.model)?;
     let mut inputs = model.identity.clone();
     inputs.push(input(samples)?);
-    let mut validation_samples = Vec::new();
-    if let Some(path) = validation {
+    let (samples, mut drops) = learnable(samples, read, turns, base, recipe, watch)?;
+    let mut held = Vec::new();
+    if let (Some(path), Some(data)) = (validation, held_out) {
         inputs.push(input(path)?);
-        validation_samples = record::shard::read_jsonl(path)?;
+        let (samples, more) = learnable(path, data, turns, base, recipe, watch)?;
+        held = samples;
+        drops.extend(more);
     }
-    let learn = Learn {
-        base: base.clone(),
-        samples: record::shard::read_jsonl(samples)?,
-        validation: validation_samples,
-        inputs,
-        config: recipe.training(),
-    };
+    let config = recipe.training();
+    let learn = Learn { base: base.clone(), samples, validation: held, inputs, config, turns, drops };
     let carried = learn_in(&flow, &learn).await?;
     let steps: Vec<_> = pick(&carried.records, |r| if let Record::Step(s) = r { Some(s) } else { None });
     Ok((carried.folder.join("adapter"), steps.last().map_or(f64::NAN, |step| step.loss)))
+}
+
+/// What of a file the model can learn, and what not; both are told where a user may be surprised.
+fn learnable(
+    path: &Path,
+    data: Data<Sample>,
+    turns: Turns,
+    base: &Checkpoint,
+    recipe: &Recipe,
+    watch: &Watch,
+) -> Result<(Vec<Sample>, Vec<Drop>)> {
+    if data.several > 0 && turns == Turns::Last {
+        let text = format!(
+            "{}: {} conversations have several answers, of which the last is learned (--turns all learns each)",
+            path.display(),
+            data.several
+        );
+        watch.tell(Event::Note { text });
+    }
+    let most = recipe.learn.row_tokens.min(base.architecture.context);
+    let (samples, more) = learn::learnable(data.records, &base.tokenizer, most, recipe.learn.truncate)?;
+    let drops = [data.drops, more].concat();
+    tell_drops(path, &drops, watch);
+    Ok((samples, drops))
+}
+
+/// Says what of a file is left out, by reason, with the first as an example.
+pub(crate) fn tell_drops(path: &Path, drops: &[Drop], watch: &Watch) {
+    if let Some(first) = drops.first() {
+        let counts: Vec<String> = data::counts(drops).iter().map(|(reason, n)| format!("{n} {reason}")).collect();
+        let text = format!("{}: left out {} (the first: {})", path.display(), counts.join(", "), first.detail);
+        watch.tell(Event::Note { text });
+    }
 }
 
 /// Carries the learning out, then removes the checkpoints: a finished stage is its adapter.

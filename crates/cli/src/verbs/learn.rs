@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use record::Sample;
+use learn::data::Turns;
 
 use crate::context::Context;
 
@@ -10,6 +10,7 @@ use crate::context::Context;
 #[command(
     after_help = "Examples:  lyceum learn sft runs/my-synth/samples/samples.jsonl --out runs/my-adapter\n           \
                         lyceum learn pretrain problems.jsonl --size pico-1m --out runs/my-pico\n           \
+                        lyceum learn prefer pairs.jsonl --loss dpo --out runs/my-adapter\n           \
                         lyceum learn inspect runs/my-synth/samples/samples.jsonl"
 )]
 pub struct Arguments {
@@ -21,12 +22,16 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum What {
     /// LoRA supervised fine-tuning on the completions
+    #[command(after_help = FORMATS)]
     Sft {
-        /// Samples (JSON lines)
+        /// Samples, or preferences, of which the better answer is learned (JSON lines or Parquet)
         samples: PathBuf,
-        /// Held-out samples for early stopping (JSON lines)
+        /// Held-out samples for early stopping
         #[arg(long)]
         validation: Option<PathBuf>,
+        /// Which answers of a conversation are learned: last or all
+        #[arg(long, default_value = "last")]
+        turns: Turns,
     },
     /// Train a small decoder from nothing; the same command continues
     #[command(
@@ -59,25 +64,42 @@ enum What {
         #[arg(long)]
         learn_prompts: bool,
     },
-    /// Print samples as the model reads them, the learned tokens marked
+    /// Show samples and preferences as the model reads them, the learned tokens marked, and count them
+    #[command(after_help = FORMATS)]
     Inspect {
-        /// Samples (JSON lines)
-        samples: PathBuf,
-        /// How many
+        /// Samples or preferences (JSON lines or Parquet)
+        file: PathBuf,
+        /// How many to show
         #[arg(short, default_value_t = 3)]
         n: usize,
+        /// Which answers of a conversation are learned: last or all
+        #[arg(long, default_value = "last")]
+        turns: Turns,
     },
 }
+
+/// What files may hold.
+const FORMATS: &str = "Formats, told by the first line's fields:\n  \
+    messages                                         conversations (TRL, OpenAI; with weight 0 or 1 on answers)\n  \
+    prompt, completion                               texts or lists of turns (TRL)\n  \
+    prompt, completion, label                        the same, good or bad (TRL, for KTO)\n  \
+    prompt, chosen, rejected                         texts or lists of turns (TRL)\n  \
+    chosen, rejected                                 whole conversations (TRL)\n  \
+    input, preferred_output, non_preferred_output    OpenAI\n  \
+    question, answer                                 texts\n  \
+    lyceum's own samples and preferences\n\
+    A prompt that is a text becomes a turn of the user: the model's chat template frames it.\n\
+    Lines that cannot be used are counted and named, never guessed at.";
 
 /// Learns or shows.
 pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     let recipe = context.recipe()?;
     let sources = context.sources();
     match &arguments.what {
-        What::Sft { samples, validation } => {
+        What::Sft { samples, validation, turns } => {
             let name = samples.file_stem().and_then(|s| s.to_str()).unwrap_or("samples");
             let out = context.out(&format!("{name}-sft"));
-            let work = run::learn_sft(&recipe, samples, validation.as_deref(), &out, &sources, &context.watch);
+            let work = run::learn_sft(&recipe, samples, validation.as_deref(), *turns, &out, &sources, &context.watch);
             let (adapter, loss) = context.block_on(work)?;
             context.print(
                 &serde_json::json!({ "adapter": adapter, "loss": loss }),
@@ -119,34 +141,57 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
                 ),
             )
         }
-        What::Inspect { samples, n } => {
+        What::Inspect { file, n, turns } => {
             let (weights, _) = run::models::locate(&recipe.model, &sources)?;
+            let data = learn::data::open(file, *turns).map_err(run::Error::from)?;
             let checkpoint = weights::Checkpoint::open(&weights).map_err(run::Error::from)?;
-            let mut samples: Vec<Sample> = record::shard::read_jsonl(samples).map_err(run::Error::from)?;
-            samples.truncate(*n);
-            let seen = learn::inspect(&samples, &checkpoint.tokenizer).map_err(run::Error::from)?;
-            for (sample, tokens) in samples.iter().zip(&seen) {
-                let shown: Vec<_> = tokens.iter().map(|t| (&t.piece, t.learned)).collect();
-                context.print(&shown, coloured(&sample.id, tokens))?;
-            }
-            Ok(())
+            let most = recipe.learn.row_tokens.min(checkpoint.architecture.context);
+            let seen = learn::inspect(&data, &checkpoint.tokenizer, most, recipe.learn.truncate, *n);
+            context.print(&seen, told(&seen))
         }
     }
 }
 
-/// Learned tokens in green on a terminal, in ⟦brackets⟧ elsewhere.
-fn coloured(id: &str, pieces: &[learn::Inspected]) -> String {
+/// What was seen, in words: the first records, then the counts, which stay in sight.
+fn told(seen: &learn::Inspection) -> String {
+    const SHOWN: usize = 5;
+    let mut text: String = seen.views.iter().map(coloured).collect();
+    text += &format!("{} × {}\n{} tokens, {} learned", seen.records, seen.format.words(), seen.tokens, seen.learned);
+    if let Some((id, longest)) = &seen.longest {
+        text += &format!("; the longest has {longest} ({id})");
+    }
+    if seen.several > 0 {
+        text += &format!("\n{} conversations have several answers; see --turns", seen.several);
+    }
+    if seen.seams > 0 {
+        text += &format!(
+            "\n{} answers begin with white space that would melt into the prompt in one text; prompt and answer are kept apart, as when generating",
+            seen.seams
+        );
+    }
+    for (reason, count) in &seen.dropped {
+        text += &format!("\nleft out: {count} {reason}");
+    }
+    for drop in seen.drops.iter().take(SHOWN) {
+        text += &format!("\n  {}", drop.detail);
+    }
+    if seen.drops.len() > SHOWN {
+        text += &format!("\n  and {} more", seen.drops.len() - SHOWN);
+    }
+    text
+}
+
+/// Learned tokens in green on a terminal, a run of them in ⟦brackets⟧ elsewhere.
+fn coloured(view: &learn::View) -> String {
     use std::io::IsTerminal;
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (open, close) = if colour { ("\x1b[32;4m", "\x1b[0m") } else { ("⟦", "⟧") };
-    let learned = pieces.iter().filter(|p| p.learned).count();
-    let mut text = format!("── {id}: {} tokens, {learned} learned\n", pieces.len());
-    for piece in pieces {
-        if piece.learned {
-            text += &format!("{open}{}{close}", piece.piece);
-        } else {
-            text += &piece.piece;
-        }
+    let learned = view.tokens.iter().filter(|token| token.learned).count();
+    let mut text = format!("── {} {}: {} tokens, {learned} learned\n", view.side, view.id, view.tokens.len());
+    // On a terminal each token is marked by itself, so that its ends are seen.
+    for run in view.tokens.chunk_by(|a, b| !colour && a.learned == b.learned) {
+        let piece: String = run.iter().map(|token| &*token.piece).collect();
+        text += &if run[0].learned { format!("{open}{piece}{close}") } else { piece };
     }
-    text
+    text + "\n"
 }

@@ -2,7 +2,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use record::{Bank, Input, Item, Message, Sample};
+use learn::data::Turns;
+use record::{Bank, Drop, Input, Item, Message, Sample};
 use weights::Checkpoint;
 
 use crate::carry::Stage;
@@ -22,6 +23,10 @@ pub(crate) struct Learn {
     pub inputs: Vec<Input>,
     /// Settings of the `learn` room.
     pub config: learn::SftConfig,
+    /// Which turns of a conversation became samples.
+    pub turns: Turns,
+    /// What of the file could not be used.
+    pub drops: Vec<Drop>,
 }
 
 /// The validation bank's questions as samples; no other bank may steer the training.
@@ -47,7 +52,7 @@ impl Stage for Learn {
     }
 
     fn settings(&self) -> serde_json::Value {
-        serde_json::json!({ "learn": self.config })
+        serde_json::json!({ "learn": self.config, "turns": self.turns })
     }
 
     fn inputs(&self) -> Vec<Input> {
@@ -60,7 +65,8 @@ impl Stage for Learn {
 
     async fn run_shard(&self, _: u32, folder: &Path, watch: &Watch) -> Result<Output> {
         let (base, samples, validation) = (self.base.clone(), self.samples.clone(), self.validation.clone());
-        let (config, folder, watch) = (self.config.clone(), folder.to_path_buf(), watch.clone());
+        let (config, folder, watch, drops) =
+            (self.config.clone(), folder.to_path_buf(), watch.clone(), self.drops.clone());
         // Training is minutes of arithmetic: a thread of its own keeps the runtime answering.
         tokio::task::spawn_blocking(move || {
             // Checkpoints of another plan must not be taken up: they lie under the plan's own address.
@@ -90,6 +96,7 @@ impl Stage for Learn {
             let mut records: Vec<_> = trained.curve.into_iter().map(Record::Step).collect();
             let file = input(&adapter.join("adapter_model.safetensors"))?;
             records.push(Record::File(Input { path: "learn/adapter/adapter_model.safetensors".into(), ..file }));
+            records.extend(drops.into_iter().map(Record::Drop));
             Ok(Output { records, ..Output::default() })
         })
         .await
