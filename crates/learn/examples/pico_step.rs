@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use learn::{PretrainConfig, Schedule};
+use learn::{Layout, PretrainConfig, Schedule};
 use record::{Message, Sample};
 use tasks::{Kind, Problem, Split};
 use weights::{Architecture, Checkpoint, Tokenizer};
@@ -50,7 +50,9 @@ fn main() -> Result<(), Failure> {
         threads,
         ..PretrainConfig::default()
     };
-    let gflops = [learn::gflops(1), learn::gflops(threads)];
+    let lanes = config.course(texts, (texts * (length + 1)) as u64, architecture.parameters()).lanes;
+    let estimate = learn::memory(&architecture, &Layout::whole(&architecture), config.row_tokens, lanes, false);
+    let before = learn::gflops(threads);
     let folder = std::env::temp_dir().join(format!("pico-step-{}", std::process::id()));
     let (mut losses, mut seconds, mut peak, mut last) = (Vec::new(), Vec::new(), None, None::<Instant>);
     learn::pretrain(&base, &samples, &[], &config, &folder, &mut |step| {
@@ -62,6 +64,7 @@ fn main() -> Result<(), Failure> {
         ControlFlow::Continue(())
     })?;
     std::fs::remove_dir_all(folder)?;
+    let machine = before.max(learn::gflops(threads));
     let mut sorted = seconds.clone();
     sorted.sort_by(f64::total_cmp);
     let rate = |seconds: f64| ((texts * length) as f64 / seconds * 10.0).round() / 10.0;
@@ -70,7 +73,7 @@ fn main() -> Result<(), Failure> {
     let line = serde_json::json!({
         "engine": "lyceum", "rows": texts, "length": length, "trained": architecture.parameters(),
         "losses": losses, "seconds": seconds, "tokens_per_second": rate(sorted[steps / 2]), "best": rate(sorted[0]),
-        "peak_mb": peak, "gflops": gflops, "share": speed / gflops[1],
+        "peak_mb": peak, "estimate_mb": estimate as f64 / 1048576.0, "machine_gflops": machine.round(), "share": speed / machine,
     });
     println!("{line}");
     Ok(())
