@@ -59,7 +59,7 @@ impl Fit {
     /// degree of freedom is left.
     pub fn s_x2(&self, responses: &Responses) -> Vec<Option<Test>> {
         let items = responses.items();
-        let quadrature = Quadrature::normal(61);
+        let quadrature = Quadrature::normal(61).moved(self.population.0, self.population.1);
         let complete: Vec<usize> =
             (0..responses.persons()).filter(|&person| responses.of(person).len() == items).collect();
         let steps: Vec<usize> = (0..items).map(|item| responses.categories(item) - 1).collect();
@@ -130,7 +130,7 @@ impl Fit {
             .chain((0..items).flat_map(|a| (a + 1..items).map(move |b| vec![a, b])))
             .collect();
         let s = pairs.len();
-        let quadrature = Quadrature::normal(61);
+        let quadrature = Quadrature::normal(61).moved(self.population.0, self.population.1);
         let table = |fit: &Fit| -> Vec<Vec<f64>> {
             quadrature
                 .nodes

@@ -24,8 +24,9 @@ impl Fit {
         }
         let own: Vec<Vec<f64>> = numbers.into_iter().map(|(own, _)| own).collect();
         let parameters = own.iter().map(Vec::len).sum::<usize>() + shared.len();
-        let numbers = Numbers { own, shared };
-        Ok(Self { model, items, log_likelihood: f64::NAN, parameters, steps: 0, converged: true, numbers })
+        let population = (0.0, 1.0);
+        let numbers = Numbers { own, shared, population };
+        Ok(Self { model, items, population, log_likelihood: f64::NAN, parameters, steps: 0, converged: true, numbers })
     }
 
     /// Responses of persons with these abilities to all items, drawn from the curves.

@@ -3,14 +3,16 @@
 //! [`Responses`] hold scores of persons on items, with gaps. [`Mml`] fits a [`Model`] by marginal
 //! likelihood, [`cml`] without assumptions about persons, [`jml`] as older programs do; the [`Fit`] gives
 //! curves, abilities by four estimators, information, mean squares, person fit, S-X², M2 and Q3.
-//! [`Mirt`] has several abilities, [`facets`] raters and occasions, [`dif`] asks whether items favour a
-//! group, [`equate`] puts two tests on one scale, [`adaptive`] chooses the next item, [`raters`] measures
+//! [`Bayes`] draws posteriors for small
+//! samples, [`Mirt`] has several abilities, [`facets`] raters and occasions, [`dif`] asks whether items favour a
+//! group, [`equate`] puts two tests on one scale, [`adaptive`] chooses the next item, [`short`] a few that stand for all, [`raters`] measures
 //! agreement, [`pairwise`] gives strength from duels.
 //!
 //! Pure mathematics: nothing here knows what a model or a file is. Sums have a fixed order, so results
 //! do not depend on the number of threads. What cannot be estimated is an error or `None`, never a guess.
 
 pub mod adaptive;
+mod bayes;
 mod cml;
 pub mod dif;
 pub mod equate;
@@ -28,8 +30,10 @@ mod person;
 mod quadrature;
 pub mod raters;
 mod responses;
+pub mod short;
 pub mod significance;
 
+pub use bayes::{Bayes, Posterior, Posteriors};
 pub use cml::{Cml, cml};
 pub use error::{Error, Result};
 pub use fit::MeanSquare;

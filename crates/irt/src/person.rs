@@ -10,9 +10,9 @@ use crate::{Fit, Quadrature, Responses};
 pub enum Estimator {
     /// Maximum likelihood; none for the lowest and the highest possible scores.
     Mle,
-    /// Mode of the posterior under θ ~ N(0, 1).
+    /// Mode of the posterior under the population's normal distribution.
     Map,
-    /// Mean of the posterior under θ ~ N(0, 1).
+    /// Mean of the posterior under it.
     Eap,
     /// Warm's weighted likelihood: maximum likelihood without its first-order bias; always finite.
     Wle,
@@ -36,7 +36,8 @@ impl Fit {
     pub fn abilities(&self, responses: &Responses, estimator: Estimator) -> Vec<Option<Ability>> {
         let categories: Vec<usize> = (0..responses.items()).map(|item| responses.categories(item)).collect();
         if estimator == Estimator::Eap {
-            let quadrature = Quadrature::normal(101);
+            let steps: usize = categories.iter().map(|n| n - 1).sum();
+            let quadrature = Quadrature::for_length(steps as f64).moved(self.population.0, self.population.1);
             let table = Table::new(self.model, &categories, &self.numbers, &quadrature);
             let rows = Rows::Persons(responses);
             return (0..responses.persons())
@@ -67,11 +68,12 @@ impl Fit {
         if given.is_empty() && estimator != Estimator::Map {
             return None;
         }
-        let prior = if estimator == Estimator::Map { 1.0 } else { 0.0 };
+        let (mean, deviation) = self.population;
+        let prior = if estimator == Estimator::Map { deviation.powi(-2) } else { 0.0 };
         let slope = |theta: f64| {
             let at = self.score(given, theta);
             let warm = if estimator == Estimator::Wle { at.bias / (2.0 * at.information) } else { 0.0 };
-            at.slope + warm - prior * theta
+            at.slope + warm - prior * (theta - mean)
         };
         let (mut low, mut high) = (-FAR, FAR);
         // Where the slope does not change its sign there is no maximum inside.

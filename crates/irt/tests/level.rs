@@ -124,4 +124,14 @@ fn two_abilities_are_told_apart() {
         one.log_likelihood, apart.log_likelihood, any.log_likelihood, any.steps
     );
     assert!(apart.log_likelihood > one.log_likelihood + 500.0 && any.log_likelihood > apart.log_likelihood - 1.0);
+    let contrast = |fit: &Fit, given: &Responses| {
+        let found = fit.contrasts(given, &fit.abilities(given, Estimator::Wle), 2);
+        assert!(found[0].0 >= found[1].0);
+        found[0].0
+    };
+    let two_parts = contrast(&one, &given);
+    let plain = test(20, 0.0).simulate(&normal(3000, 41), 42).expect("responses");
+    let one_part = contrast(&Mml::default().fit(&plain).expect("a fit"), &plain);
+    println!("first contrast {two_parts:.2} of two abilities, {one_part:.2} of one");
+    assert!(two_parts > 3.0 && one_part < 1.6);
 }

@@ -101,3 +101,25 @@ fn abilities_come_back_and_their_errors_are_honest() {
         assert!(off.len() > 2900 && mean.abs() < 0.1 && (0.85..1.15).contains(&square), "{estimator:?}");
     }
 }
+
+#[test]
+fn anchors_keep_the_scale_of_a_stronger_population() {
+    let truth = truth(Model::TwoPl, 20);
+    let abilities: Vec<f64> = normal(4000, 51).iter().map(|z| 0.8 + 0.7 * z).collect();
+    let given = truth.simulate(&abilities, 52).expect("responses");
+    let anchors: Vec<Option<Item>> =
+        truth.items.iter().enumerate().map(|(i, item)| (i < 10).then(|| item.clone())).collect();
+    let fit = Mml { model: Model::TwoPl, ..Mml::default() }.anchored(&given, &anchors).expect("a fit");
+    println!("{:?} in {} steps", fit.population, fit.steps);
+    assert!(fit.converged && (fit.population.0 - 0.8).abs() < 0.08 && (fit.population.1 - 0.7).abs() < 0.08);
+    assert_eq!(
+        fit.items[..10].iter().map(|i| i.slope).collect::<Vec<_>>(),
+        truth.items[..10].iter().map(|i| i.slope).collect::<Vec<_>>()
+    );
+    for (found, truth) in fit.items[10..].iter().zip(&truth.items[10..]) {
+        assert!(
+            (found.slope - truth.slope).abs() < 0.25 && (found.difficulties[0] - truth.difficulties[0]).abs() < 0.25,
+            "{found:?} {truth:?}"
+        );
+    }
+}

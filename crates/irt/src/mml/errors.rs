@@ -33,7 +33,7 @@ impl Mml {
     pub(crate) fn covariance(&self, fit: &Fit, responses: &Responses) -> Option<Vec<f64>> {
         let categories: Vec<usize> = (0..responses.items()).map(|item| responses.categories(item)).collect();
         let rows = Rows::new(responses, self.model);
-        let quadrature = self.quadrature(responses);
+        let quadrature = self.quadrature(responses).moved(fit.population.0, fit.population.1);
         let lengths: Vec<usize> = fit.numbers.own.iter().map(Vec::len).collect();
         let flat: Vec<f64> = fit.numbers.own.iter().flatten().chain(&fit.numbers.shared).copied().collect();
         let n = flat.len();
@@ -45,7 +45,7 @@ impl Mml {
                 own.to_vec()
             });
             let own = own.collect();
-            Numbers { own, shared: rest.to_vec() }
+            Numbers { own, shared: rest.to_vec(), population: fit.population }
         };
         let gradient = |flat: &[f64]| {
             let numbers = shape(flat);

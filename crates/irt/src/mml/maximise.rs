@@ -16,13 +16,21 @@ struct Slope {
 
 impl Mml {
     /// Numbers that raise Σ r log P (and the priors) from `numbers`.
-    pub(super) fn maximise(&self, expected: &Expected, numbers: &Numbers, quadrature: &Quadrature) -> Numbers {
+    pub(super) fn maximise(
+        &self,
+        expected: &Expected,
+        numbers: &Numbers,
+        quadrature: &Quadrature,
+        fixed: &[bool],
+    ) -> Numbers {
+        let anchored = fixed.contains(&true);
         let mut numbers = numbers.clone();
         for _ in 0..SCORING {
             let slopes: Vec<Slope> = (0..numbers.own.len())
                 .into_par_iter()
                 .map(|item| self.slope(expected, &numbers, item, quadrature))
                 .collect();
+            // Anchors fix what items share, too.
             let shared = numbers.shared.len();
             // (S − Σ Bᵀ A⁻¹ B) x = g_s − Σ Bᵀ A⁻¹ g, then A y = g − B x for each item.
             let mut matrix = vec![0.0; shared * shared];
@@ -47,13 +55,20 @@ impl Mml {
                 solved.push(columns);
             }
             solve(&matrix, &mut right);
-            for (own, columns) in numbers.own.iter_mut().zip(solved) {
+            if anchored {
+                right.fill(0.0);
+            }
+            for ((own, columns), _) in numbers.own.iter_mut().zip(solved).zip(fixed).filter(|(_, fixed)| !**fixed) {
                 for (i, own) in own.iter_mut().enumerate() {
                     let step = columns[0][i] - (0..shared).map(|s| columns[1 + s][i] * right[s]).sum::<f64>();
                     *own += step.clamp(-LONGEST, LONGEST);
                 }
             }
             numbers.shared.iter_mut().zip(&right).for_each(|(x, step)| *x += step.clamp(-LONGEST, LONGEST));
+        }
+        if anchored {
+            numbers.population = expected.ability;
+            return numbers;
         }
         // Parameter expansion (Liu, Rubin and Wu 1998): mean and deviation of ability are estimated too, and
         // then written into the curves. Without it long tests need hundreds of steps to find their scale.

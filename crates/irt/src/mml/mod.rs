@@ -10,7 +10,6 @@ mod expect;
 mod maximise;
 mod rows;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use self::errors::ItemErrors;
@@ -61,6 +60,8 @@ impl Default for Mml {
 pub(crate) struct Numbers {
     pub own: Vec<Vec<f64>>,
     pub shared: Vec<f64>,
+    /// Mean and deviation of ability: 0 and 1, but where known items fix the scale.
+    pub population: (f64, f64),
 }
 
 /// A fitted test.
@@ -68,8 +69,10 @@ pub(crate) struct Numbers {
 pub struct Fit {
     /// How scores depend on ability.
     pub model: Model,
-    /// Curves, item by item, on a scale where θ ~ N(0, 1).
+    /// Curves, item by item, on a scale where θ ~ N(0, 1), or on that of the anchors.
     pub items: Vec<Item>,
+    /// Mean and standard deviation of ability on that scale.
+    pub population: (f64, f64),
     /// Marginal log-likelihood of the responses.
     pub log_likelihood: f64,
     /// Free numbers.
@@ -97,18 +100,44 @@ impl Mml {
     /// Fits the model. Items whose every response is alike have no finite difficulty and are refused
     /// by number; see [`Responses::counts`].
     pub fn fit(&self, responses: &Responses) -> Result<Fit> {
+        self.anchored(responses, &vec![None; responses.items()])
+    }
+
+    /// As [`Mml::fit`], but the curves that are given stay as they are, and the scale with them; mean and
+    /// deviation of ability are estimated. Anchors of models with one slope must have the same.
+    pub fn anchored(&self, responses: &Responses, anchors: &[Option<Item>]) -> Result<Fit> {
         self.validate(responses)?;
+        if anchors.len() != responses.items() {
+            let problem = format!("are {}, one for each of {} items is needed", anchors.len(), responses.items());
+            return Err(Error::Setting { setting: "anchors", problem });
+        }
         let categories: Vec<usize> = (0..responses.items()).map(|item| responses.categories(item)).collect();
         let most = categories.iter().copied().max().unwrap_or(2);
         let counts = responses.counts();
         let mut numbers = Numbers {
             own: counts.iter().map(|counts| self.model.start(counts)).collect(),
             shared: self.model.start_shared(most),
+            population: (0.0, 1.0),
         };
+        let fixed: Vec<bool> = anchors.iter().map(Option::is_some).collect();
+        let known: Vec<Item> = anchors.iter().flatten().cloned().collect();
+        let bank = Fit::known(self.model, known)?;
+        let mut given = bank.numbers.own.into_iter();
+        for (item, own) in numbers.own.iter_mut().enumerate().filter(|(item, _)| fixed[*item]) {
+            *own = given.next().unwrap_or_default();
+            if own.len() != self.model.start(&counts[item]).len() {
+                let problem = format!("the anchor of item {item} has other steps than its responses");
+                return Err(Error::Data { problem, hint: "anchor it with a curve for all its categories" });
+            }
+        }
+        if fixed.contains(&true) {
+            numbers.shared = bank.numbers.shared;
+        }
         let rows = Rows::new(responses, self.model);
         let quadrature = self.quadrature(responses);
-        let expect = |numbers: &Numbers| Expected::new(self.model, &categories, &rows, numbers, &quadrature);
-        let maximise = |expected: &Expected, numbers: &Numbers| self.maximise(expected, numbers, &quadrature);
+        let at = |numbers: &Numbers| quadrature.moved(numbers.population.0, numbers.population.1);
+        let expect = |numbers: &Numbers| Expected::new(self.model, &categories, &rows, numbers, &at(numbers));
+        let maximise = |expected: &Expected, numbers: &Numbers| self.maximise(expected, numbers, &at(numbers), &fixed);
 
         let (mut steps, mut converged) = (0, false);
         let mut expected = expect(&numbers);
@@ -137,11 +166,14 @@ impl Mml {
         }
         let items: Vec<Item> =
             numbers.own.iter().zip(&categories).map(|(own, &n)| self.model.item(own, &numbers.shared, n)).collect();
+        let own = numbers.own.iter().zip(&fixed).filter(|(_, fixed)| !**fixed).map(|(own, _)| own.len());
+        let free = own.sum::<usize>() + if fixed.contains(&true) { 2 } else { numbers.shared.len() };
         Ok(Fit {
             model: self.model,
             items,
             log_likelihood: expected.log_likelihood,
-            parameters: numbers.own.iter().map(Vec::len).sum::<usize>() + numbers.shared.len(),
+            parameters: free,
+            population: numbers.population,
             steps,
             converged,
             numbers,
@@ -152,10 +184,9 @@ impl Mml {
         if self.points > 0 {
             return Quadrature::normal(self.points);
         }
-        // A person's posterior has a deviation of about 1 / √(1 + ¼ Σ steps) at slopes near 1.
         let steps: usize = (0..responses.items()).map(|item| responses.categories(item) - 1).sum();
-        let met = steps as f64 * responses.len() as f64 / (responses.persons() * responses.items()).max(1) as f64;
-        Quadrature::normal(((12.0 * (1.0 + 0.25 * met).sqrt()) as usize).clamp(61, 1001))
+        let met = responses.len() as f64 / (responses.persons() * responses.items()).max(1) as f64;
+        Quadrature::for_length(steps as f64 * met)
     }
 
     fn validate(&self, responses: &Responses) -> Result<()> {
@@ -201,33 +232,32 @@ impl Mml {
     }
 }
 
+impl Numbers {
+    /// All numbers in one row: items' own, shared, mean and ln deviation of ability.
+    fn flat(&self) -> impl Iterator<Item = f64> + '_ {
+        let population = [self.population.0, self.population.1.ln()];
+        self.own.iter().flatten().chain(&self.shared).copied().chain(population)
+    }
+
+    /// Numbers of the same shape from one row.
+    fn shaped(&self, mut flat: impl Iterator<Item = f64>) -> Self {
+        let mut shaped = self.clone();
+        let mut next = || flat.next().unwrap_or(0.0);
+        shaped.own.iter_mut().flatten().chain(&mut shaped.shared).for_each(|x| *x = next());
+        shaped.population = (next(), next().exp());
+        shaped
+    }
+}
+
 fn distance(a: &Numbers, b: &Numbers) -> f64 {
-    let all = |n: &Numbers| n.own.iter().flatten().chain(&n.shared).copied().collect::<Vec<f64>>();
-    all(a).iter().zip(all(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    a.flat().zip(b.flat()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 /// x₀ − 2αr + α²v with r = x₁ − x₀, v = x₂ − 2x₁ + x₀, α = −|r| / |v|, at most −1 (which is x₂).
 fn leap(x0: &Numbers, x1: &Numbers, x2: &Numbers) -> Numbers {
-    let triples = x0
-        .own
-        .iter()
-        .flatten()
-        .chain(&x0.shared)
-        .zip(x1.own.iter().flatten().chain(&x1.shared))
-        .zip(x2.own.iter().flatten().chain(&x2.shared));
-    let (mut rr, mut vv) = (0.0, 0.0);
-    for ((x0, x1), x2) in triples {
-        rr += (x1 - x0).powi(2);
-        vv += (x2 - 2.0 * x1 + x0).powi(2);
-    }
-    let alpha = if vv > 0.0 { (-(rr / vv).sqrt()).min(-1.0) } else { -1.0 };
-    let one = |x0: f64, x1: f64, x2: f64| {
-        let (r, v) = (x1 - x0, x2 - 2.0 * x1 + x0);
-        x0 - 2.0 * alpha * r + alpha * alpha * v
-    };
-    let vector = |a: &[f64], b: &[f64], c: &[f64]| (0..a.len()).map(|i| one(a[i], b[i], c[i])).collect();
-    Numbers {
-        own: (0..x0.own.len()).into_par_iter().map(|j| vector(&x0.own[j], &x1.own[j], &x2.own[j])).collect(),
-        shared: vector(&x0.shared, &x1.shared, &x2.shared),
-    }
+    let three: Vec<[f64; 3]> = x0.flat().zip(x1.flat()).zip(x2.flat()).map(|((a, b), c)| [a, b, c]).collect();
+    let r: f64 = three.iter().map(|[a, b, _]| (b - a).powi(2)).sum();
+    let v: f64 = three.iter().map(|[a, b, c]| (c - 2.0 * b + a).powi(2)).sum();
+    let alpha = if v > 0.0 { (-(r / v).sqrt()).min(-1.0) } else { -1.0 };
+    x0.shaped(three.into_iter().map(|[a, b, c]| a - 2.0 * alpha * (b - a) + alpha * alpha * (c - 2.0 * b + a)))
 }
