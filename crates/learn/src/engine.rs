@@ -179,3 +179,89 @@ impl Lane {
         self.sums.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{Case, Completion};
+    use crate::losses::{Kto, Loss};
+    use crate::ops::check;
+    use weights::{Architecture, Projection};
+
+    /// Two pairs for each of two questions; the second pair of a question shares a step, which all its
+    /// answers learn.
+    fn cases() -> Vec<Case> {
+        let words = |seed: u32, count: u32| (0..count).map(move |i| 1 + (seed * 97 + i * i * 31 + i * 7) % 250);
+        let completion = |question: u32, answer: Vec<u32>, advantage: f64| {
+            let prompt: Vec<u32> = words(question, 9).collect();
+            let learned_from = prompt.len();
+            let example = Example { id: "a".into(), tokens: [prompt, answer].concat(), learned_from };
+            Some(Completion { reference: -4.0 * example.learned() as f64, ..Completion::new(example, advantage) })
+        };
+        let case = |number: u32| {
+            let (question, second) = (number / 2, number % 2 == 1);
+            let step: Vec<u32> = words(50, if second { 10 } else { 0 }).collect();
+            let answer = |seed: u32, count: u32| step.iter().copied().chain(words(seed, count)).collect::<Vec<u32>>();
+            let sides = [
+                completion(question, answer(10 + number, 4 + number), 0.1),
+                completion(question, answer(30 + number, 7), 0.4),
+            ];
+            Case { id: number.to_string(), question: question as usize, sides, weight: 1.0 + f64::from(number) }
+        };
+        (0..4).map(case).collect()
+    }
+
+    fn engine(lanes: usize, row_tokens: usize) -> (Engine, Course, Vec<f32>) {
+        let small = Architecture { width: 32, head_dim: 8, hidden: 40, vocab: 272, ..Architecture::tiny() };
+        let base = Checkpoint::random(small, 3).expect("works");
+        let layout = Layout::new(&base.architecture, 2, 4.0, Projection::ALL.into());
+        let parameters = check::noise(5, layout.length).iter().map(|x| x * 0.2).collect();
+        let course = Course { lanes, row_tokens, ..crate::SftConfig::default().course(1) };
+        (Engine::new(&base, layout, &course, 40).expect("works"), course, parameters)
+    }
+
+    #[test]
+    fn gradients_of_every_loss_match_differences_through_shared_tokens() {
+        let cases = cases();
+        // With no mismatched answers KTO's reference point is 0, and so is its own derivative.
+        for loss in Loss::list().into_iter().chain([Loss::Kto(Kto { undesirable: 3.0, ..Kto::default() })]) {
+            let (mut engine, course, parameters) = engine(1, 50);
+            let batch = Batch::new(&loss, cases.iter().collect(), &course);
+            let apart: u64 = cases.iter().map(Case::tokens).sum();
+            assert!(
+                batch.rows.len() == 2 && batch.rows.iter().map(|r| r.tokens.len()).sum::<usize>() < apart as usize / 2
+            );
+            let (measured, _) = engine.gradient(&parameters, &batch);
+            assert_eq!(measured.loss.to_bits(), engine.measure(&parameters, &batch).loss.to_bits());
+            let gradient = engine.lanes[0].gradient.clone();
+            let mut order: Vec<usize> = (0..gradient.len()).collect();
+            order.sort_by(|&a, &b| gradient[b].abs().total_cmp(&gradient[a].abs()));
+            let chosen: Vec<usize> = order.into_iter().step_by(gradient.len() / 40).collect();
+            let pick = |from: &[f32]| chosen.iter().map(|&i| from[i]).collect::<Vec<f32>>();
+            let mut moved = parameters.clone();
+            check::gradient(&pick(&parameters), &pick(&gradient), |values| {
+                chosen.iter().zip(values).for_each(|(&i, &value)| moved[i] = value);
+                engine.measure(&moved, &batch).loss
+            });
+        }
+    }
+
+    #[test]
+    fn rows_and_lanes_change_only_rounding() {
+        let (cases, loss) = (cases(), Loss::parse("dpo").expect("known"));
+        let mut found: Vec<(f64, Vec<f32>, usize)> = Vec::new();
+        for (lanes, row_tokens) in [(1, 1000), (1, 20), (8, 1000)] {
+            let (mut engine, course, parameters) = engine(lanes, row_tokens);
+            let batch = Batch::new(&loss, cases.iter().collect(), &course);
+            let (measured, _) = engine.gradient(&parameters, &batch);
+            found.push((measured.loss, engine.lanes[0].gradient.clone(), batch.rows.len()));
+        }
+        // Pairs are never torn apart; a row takes those of a question, or one alone where it is too short.
+        assert_eq!(found.iter().map(|f| f.2).collect::<Vec<_>>(), [1, 4, 2]);
+        for (loss, gradient, _) in &found[1..] {
+            assert!((loss / found[0].0 - 1.0).abs() < 1e-5);
+            let largest = gradient.iter().fold(0f32, |most, g| most.max(g.abs()));
+            assert!(gradient.iter().zip(&found[0].1).all(|(a, b)| (a - b).abs() < 1e-4 * largest));
+        }
+    }
+}
