@@ -1,9 +1,10 @@
 //! Here are samples, give me an adapter, or a model from nothing: the one differentiable path.
 //!
 //! [`sft`] trains low-rank pairs (LoRA) beside the frozen projections of a decoder on the
-//! completions of samples and gives back a PEFT adapter; [`pretrain`] trains all weights of a small
-//! decoder and gives back a model folder; [`data`] reads files in the formats that people have and
-//! [`inspect()`] shows what is learned of them; [`Model`] is
+//! completions of samples and gives back a PEFT adapter; [`prefer`] trains pairs or all weights on
+//! answers that are known to be better and worse ([`losses`]); [`pretrain`] trains all weights of a
+//! small decoder and gives back a model folder; [`data`] reads files in the formats that people have
+//! and [`inspect()`] shows what is learned of them; [`Model`] is
 //! the decoder itself, forward and backward. A [`Layout`] says what is trained; everything else is
 //! the same code.
 //!

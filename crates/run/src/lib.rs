@@ -5,7 +5,8 @@
 //! the same command after Ctrl-C, a kill or a full disk continues where it stood. This is the only
 //! wiring: no other room knows which engine stands behind a model.
 //!
-//! Entry points: [`evolve`] (the whole flow), [`synthesise`], [`sit`], [`learn_sft`], [`learn_pretrain`],
+//! Entry points: [`evolve`] (the whole flow), [`synthesise`], [`sit`], [`learn_sft`], [`learn_prefer`],
+//! [`learn_pretrain`],
 //! [`practise`], [`estimate`], [`lab`](lab::lab) (decoding strategies held against each other).
 
 mod carry;
@@ -30,7 +31,7 @@ pub use event::{Event, Watch};
 pub use evolve::{Evolved, evolve, open_report};
 pub use folder::RunFolder;
 pub use plan::{Plan, Record, ShardReport};
-pub use practise::{GuardConfig, PractiseRecipe, Practised, Practising, kept, practise};
+pub use practise::{Asked, GuardConfig, Keep, PractiseRecipe, Practised, Practising, kept, practise};
 pub use pretrain::{Pretraining, learn_pretrain};
 pub use recipe::{ExamRecipe, Recipe};
-pub use verbs::{Examined, Synthesised, learn_sft, sit, synthesise};
+pub use verbs::{Examined, Preferring, Synthesised, learn_prefer, learn_sft, sit, synthesise};

@@ -1,22 +1,22 @@
 //! The parts of the flow that can be run alone.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use exam::Comparison;
 use learn::data::{self, Data, Turns};
 use lm_local::LocalModel;
 use rag::Retriever;
-use record::{Bank, Chunk, Document, Drop, Fact, Input, Item, Mode, Response, Sample};
+use record::{Bank, Chunk, Document, Drop, Fact, Input, Item, Mode, Response, Sample, TrainStep};
 use serde::Serialize;
-use weights::Checkpoint;
+use weights::{Adapter, Checkpoint};
 
 use crate::carry::{Carried, Stage, carry};
 use crate::models::{self, Model, input};
 use crate::plan::Record;
 use crate::pull::Sources;
-use crate::stages::{self, Bench, Facts, Learn, Paper, Read, Select, Sit, Word};
+use crate::stages::{self, Bench, Facts, Learn, Paper, Prefer, Read, Select, Sit, Word};
 use crate::{Error, Event, Recipe, Result, RunFolder, Watch};
 
 /// What the stages of one run share.
@@ -239,6 +239,70 @@ pub async fn learn_sft(
     Ok((carried.folder.join("adapter"), steps.last().map_or(f64::NAN, |step| step.loss)))
 }
 
+/// What `lyceum learn prefer` is asked to do, beside its recipe.
+#[derive(Debug, Clone)]
+pub struct Preferring {
+    /// Preferences, in any format.
+    pub pairs: PathBuf,
+    /// Held-out preferences, for early stopping.
+    pub validation: Option<PathBuf>,
+    /// A PEFT folder that training goes on from, and which is the reference; absent: that of the
+    /// model, where it is a run's, else the base alone.
+    pub start: Option<PathBuf>,
+    /// The loss; absent: the recipe's `practise.learn.loss` where that was changed, else DPO, because
+    /// what is the recipe's by itself needs advantages, which only our own pairs have.
+    pub loss: Option<learn::Loss>,
+}
+
+/// Preferences → an adapter, or a whole model, in a folder of its own. Returns where it lies and every
+/// step.
+pub async fn learn_prefer(
+    recipe: &Recipe,
+    asked: &Preferring,
+    out: &Path,
+    sources: &Sources,
+    watch: &Watch,
+) -> Result<(PathBuf, Vec<TrainStep>)> {
+    let pairs = data::preferences(&asked.pairs)?;
+    let held_out = asked.validation.as_deref().map(data::preferences).transpose()?;
+    let mut recipe = recipe.clone();
+    let loss = &mut recipe.practise.learn.loss;
+    match &asked.loss {
+        Some(asked) => *loss = asked.clone(),
+        None if *loss == learn::Loss::default() => *loss = learn::Loss::parse("dpo")?,
+        None => {}
+    }
+    let flow = Flow::open(&recipe, out, sources, watch)?;
+    let model = flow.model()?;
+    let (_, base) = model.local.as_ref().ok_or_else(|| remote(&recipe.model))?;
+    let mut inputs = model.identity.clone();
+    let start = match &asked.start {
+        Some(folder) => {
+            inputs.push(input(&folder.join("adapter_model.safetensors"))?);
+            Some(Arc::new(Adapter::load(folder, &base.architecture)?))
+        }
+        None => model.start.clone(),
+    };
+    inputs.push(input(&asked.pairs)?);
+    tell_drops(&asked.pairs, &pairs.drops, watch);
+    let mut drops = pairs.drops;
+    let mut validation = Vec::new();
+    if let (Some(path), Some(data)) = (&asked.validation, held_out) {
+        inputs.push(input(path)?);
+        tell_drops(path, &data.drops, watch);
+        drops.extend(data.drops);
+        validation = data.records;
+        // Ids are unique in their file, and made ones are the same in each.
+        validation.iter_mut().for_each(|pair| pair.id = format!("validation/{}", pair.id));
+    }
+    let config = recipe.preferring();
+    let root = out.to_path_buf();
+    let stage = Prefer { root, base: base.clone(), start, pairs: pairs.records, validation, inputs, config, drops };
+    let carried = learn_in(&flow, &stage).await?;
+    let steps = pick(&carried.records, |r| if let Record::Step(step) = r { Some(step) } else { None });
+    Ok((out.join(stage.result().0), steps))
+}
+
 /// What of a file the model can learn, and what not; both are told where a user may be surprised.
 fn learnable(
     path: &Path,
@@ -273,7 +337,7 @@ pub(crate) fn tell_drops(path: &Path, drops: &[Drop], watch: &Watch) {
 }
 
 /// Carries the learning out, then removes the checkpoints: a finished stage is its adapter.
-pub(crate) async fn learn_in(flow: &Flow<'_>, learn: &Learn) -> Result<Carried> {
+pub(crate) async fn learn_in(flow: &Flow<'_>, learn: &dyn Stage) -> Result<Carried> {
     let carried = flow.carry(learn).await?;
     let checkpoints = carried.folder.join("checkpoints");
     match std::fs::remove_dir_all(&checkpoints) {
@@ -292,10 +356,14 @@ pub(crate) fn base_of<'a>(model: &'a Model, name: &str) -> Result<&'a (LocalMode
             hint: format!("merge it first: `lyceum export {name} --to hf --out merged`, then --model merged"),
         });
     }
-    model.local.as_ref().ok_or_else(|| Error::Model {
+    model.local.as_ref().ok_or_else(|| remote(name))
+}
+
+fn remote(name: &str) -> Error {
+    Error::Model {
         problem: format!("{name} answers over the network; its weights cannot be trained from here"),
         hint: "give weights (a GGUF file, a Hugging Face folder, an asset's name) to learn".into(),
-    })
+    }
 }
 
 /// An exam that was sat.

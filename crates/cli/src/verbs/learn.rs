@@ -33,6 +33,26 @@ enum What {
         #[arg(long, default_value = "last")]
         turns: Turns,
     },
+    /// Learn from answers that are known to be better and worse: dpo, ipo, simpo, kto and others
+    #[command(
+        after_help = "Settings beside these stand under practise.learn in the recipe, e.g. --set practise.learn.epochs=2.\n\
+                      Examples:  lyceum learn prefer pairs.jsonl --loss dpo --out runs/my-adapter\n           \
+                      lyceum learn prefer pairs.parquet --model runs/my-adapter --out runs/better"
+    )]
+    Prefer {
+        /// Preferences (JSON lines or Parquet); formats as `learn inspect --help` lists them
+        pairs: PathBuf,
+        /// Held-out preferences for early stopping
+        #[arg(long)]
+        validation: Option<PathBuf>,
+        /// What is made small: aco, aco-released, dpo, ipo, simpo, ropo, kto, npo or sft [default: the recipe's
+        /// practise.learn.loss where it says one, else dpo]
+        #[arg(long, value_parser = learn::Loss::parse)]
+        loss: Option<learn::Loss>,
+        /// PEFT folder to go on from, which is the reference too [default: the adapter of --model, if it is a run]
+        #[arg(long, value_name = "DIR")]
+        start: Option<PathBuf>,
+    },
     /// Train a small decoder from nothing; the same command continues
     #[command(
         after_help = "Example:  lyceum tasks --kind chain --difficulty 3 --count 10000 --format samples --out problems.jsonl\n          \
@@ -108,6 +128,28 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
                     adapter.display(),
                     out.display()
                 ),
+            )
+        }
+        What::Prefer { pairs, validation, loss, start } => {
+            let name = pairs.file_stem().and_then(|s| s.to_str()).unwrap_or("pairs");
+            let out = context.out(&format!("{name}-prefer"));
+            let asked = run::Preferring {
+                pairs: pairs.clone(),
+                validation: validation.clone(),
+                start: start.clone(),
+                loss: loss.clone(),
+            };
+            let (result, steps) =
+                context.block_on(run::learn_prefer(&recipe, &asked, &out, &sources, &context.watch))?;
+            let last = steps.last();
+            let told = last.and_then(|step| step.preference.as_ref());
+            let mut text = format!("{} steps, last loss {:.4}", steps.len(), last.map_or(f64::NAN, |step| step.loss));
+            if let Some(told) = told {
+                text += &format!(", margin {:.3}, {:.0} % of pairs right", told.margin, 100.0 * told.accuracy);
+            }
+            context.print(
+                &serde_json::json!({ "learned": result, "steps": steps.len(), "last": last }),
+                format!("{text}\nlearned: {}\n   chat: lyceum chat --model {}", result.display(), out.display()),
             )
         }
         What::Pretrain { data, validation, size, tokens, vocab, batch_tokens, learning_rate, learn_prompts } => {

@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod closed;
+mod data;
 mod kill;
+mod practise;
 mod setting;
 mod tasks;

@@ -2,6 +2,7 @@
 
 mod facts;
 mod learn;
+mod prefer;
 mod read;
 mod select;
 mod sit;
@@ -9,6 +10,7 @@ mod word;
 
 pub(crate) use facts::Facts;
 pub(crate) use learn::{Learn, validation};
+pub(crate) use prefer::Prefer;
 pub(crate) use read::{Read, texts};
 pub(crate) use select::Select;
 pub(crate) use sit::{Bench, Paper, Sit};
