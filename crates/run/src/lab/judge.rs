@@ -17,15 +17,22 @@ pub(crate) type Sitting = BTreeMap<String, Vec<Trial>>;
 /// With several seeds the seed is the cluster: a model trained from another seed may favour another
 /// strategy, and problems answered by one model share it. With one, each problem is.
 fn clustered(sittings: &[Sitting], value: impl Fn(&Sitting, usize) -> Option<f64>) -> Option<Estimate> {
-    let mut values = Vec::new();
-    for (seed, sitting) in sittings.iter().enumerate() {
+    let values = sittings.iter().map(|sitting| {
         let problems = sitting.values().map(Vec::len).min().unwrap_or(0);
-        for problem in 0..problems {
-            let cluster = if sittings.len() > 1 { format!("{seed}") } else { format!("{problem}") };
-            values.push((cluster, value(sitting, problem)?));
-        }
-    }
-    clustered_mean(values.iter().map(|(cluster, value)| (cluster.as_str(), *value)))
+        (0..problems).map(|problem| value(sitting, problem)).collect::<Option<Vec<f64>>>()
+    });
+    by_seed(&values.collect::<Option<Vec<_>>>()?)
+}
+
+/// Mean of one value a problem of each seed, clustered as above; none without two clusters.
+pub(crate) fn by_seed(values: &[Vec<f64>]) -> Option<Estimate> {
+    let many = values.len() > 1;
+    let named = values.iter().enumerate().flat_map(|(seed, values)| {
+        let cluster = move |problem: usize| if many { seed.to_string() } else { problem.to_string() };
+        values.iter().enumerate().map(move |(problem, value)| (cluster(problem), *value))
+    });
+    let named: Vec<(String, f64)> = named.collect();
+    clustered_mean(named.iter().map(|(cluster, value)| (cluster.as_str(), *value)))
 }
 
 fn mean(sittings: &[Sitting], name: &str, value: impl Fn(&Trial) -> f64) -> f64 {
@@ -100,10 +107,19 @@ fn claim(sittings: &[Sitting], assertion: &Assertion) -> Option<Claim> {
 /// accuracy: confirmed if tokens are fewer and the lower limit of accuracy is within 3 points;
 /// refuted if tokens are not fewer, or the upper limit is below −3 points.
 fn rule(assertion: &Assertion, difference: &Estimate, saving: &Estimate) -> Ruling {
-    let (confirmed, refuted) = match assertion.saves {
-        false => (difference.low > 0.0, difference.high < 0.0),
-        true => (saving.high < 0.0 && difference.low > -EQUAL, saving.low > 0.0 || difference.high < -EQUAL),
-    };
+    match assertion.saves {
+        false => side(difference),
+        true => ruled(saving.high < 0.0 && difference.low > -EQUAL, saving.low > 0.0 || difference.high < -EQUAL),
+    }
+}
+
+/// Confirmed where the whole interval is above 0, refuted where it is below.
+pub(crate) fn side(difference: &Estimate) -> Ruling {
+    ruled(difference.low > 0.0, difference.high < 0.0)
+}
+
+/// The ruling of two tests that cannot both hold.
+pub(crate) fn ruled(confirmed: bool, refuted: bool) -> Ruling {
     match (confirmed, refuted) {
         (true, _) => Ruling::Confirmed,
         (_, true) => Ruling::Refuted,

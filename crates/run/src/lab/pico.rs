@@ -24,11 +24,38 @@ const SIZE: &str = "pico-500k";
 /// enough that the budget teaches it. Greedy accuracy of two seeds on 150 unseen problems of each
 /// part: chain 69 and 79 %, words 51 and 52 %, programs 23 and 27 %, lookup 35 and 16 %; 44 and 43 %
 /// in all. With harder parts (chain 6, hops 4) nothing is learned in the same budget.
-const MIXTURE: [(Kind, u8); 4] = [(Kind::Chain, 5), (Kind::Words, 3), (Kind::Programs, 2), (Kind::Lookup, 2)];
+pub(super) const MIXTURE: [(Kind, u8); 4] =
+    [(Kind::Chain, 5), (Kind::Words, 3), (Kind::Programs, 2), (Kind::Lookup, 2)];
 /// Problems of each part to learn from, so many that none is seen twice, and to measure the loss on.
-const TRAINING: (usize, usize) = (10_714, 40);
+pub(super) const TRAINING: (usize, usize) = (10_714, 40);
 /// Tokens of an answer at most; the longest solution has about half of it.
-const MAX_TOKENS: usize = 160;
+pub(super) const MAX_TOKENS: usize = 160;
+
+/// The settings of training that a decoder is known by, in the order of the first labs: it stays the
+/// same decoder where the trainer learns a new setting that the lab does not use.
+const COUNTED: [&str; 21] = [
+    "tokens",
+    "epochs",
+    "batch_tokens",
+    "row_tokens",
+    "learn_prompts",
+    "truncate",
+    "learning_rate",
+    "warmup",
+    "schedule",
+    "weight_decay",
+    "beta1",
+    "beta2",
+    "epsilon",
+    "clip_norm",
+    "seed",
+    "checkpoint_every",
+    "validation_every",
+    "keep_best",
+    "patience",
+    "max_seconds",
+    "threads",
+];
 
 /// How the lab's decoders are trained.
 fn config(seed: u64, threads: usize) -> PretrainConfig {
@@ -37,26 +64,44 @@ fn config(seed: u64, threads: usize) -> PretrainConfig {
     PretrainConfig { tokens, batch_tokens, learning_rate, validation_every: 200, seed, threads, ..Default::default() }
 }
 
+/// A decoder of the lab.
+pub(super) struct Base {
+    /// Name in tables.
+    pub name: String,
+    /// Seed of everything about it.
+    pub seed: u64,
+    pub checkpoint: Checkpoint,
+    pub identity: Vec<Input>,
+}
+
+/// The decoder of seed `k`, trained now if it is not there yet. Those of a table begin at 1; 0 is a
+/// seed outside every table, to choose settings on.
+pub(super) async fn base(flow: &Flow<'_>, k: u64) -> Result<Base> {
+    let label = k.checked_sub(1).map_or("outside".into(), |place| place.to_string());
+    let seed = seed::derive(flow.recipe.seed, "lab/seed", &label);
+    let train = Train {
+        folder: format!("pico/{k}"),
+        samples: samples(Split::Train, TRAINING.0, seed)?,
+        validation: samples(Split::Validation, TRAINING.1, seed)?,
+        seed,
+        config: config(seed, flow.recipe.learn.threads),
+    };
+    let carried = flow.carry(&train).await?;
+    let checkpoint = Checkpoint::open(&carried.folder.join("model"))?;
+    let identity = vec![Input { path: checkpoint.name.clone(), sha256: checkpoint.sha256.clone() }];
+    Ok(Base { name: format!("{SIZE} of seed {k}"), seed, checkpoint, identity })
+}
+
 /// One model and its problems for each seed.
 pub(super) async fn classes(flow: &Flow<'_>, settings: &Settings) -> Result<Vec<Class>> {
     let mut classes = Vec::new();
-    for k in 0..settings.seeds as u64 {
-        let seed = seed::derive(flow.recipe.seed, "lab/seed", &k.to_string());
-        let train = Train {
-            folder: format!("pico/{}", k + 1),
-            samples: samples(Split::Train, TRAINING.0, seed)?,
-            validation: samples(Split::Validation, TRAINING.1, seed)?,
-            seed,
-            config: config(seed, flow.recipe.learn.threads),
-        };
-        let carried = flow.carry(&train).await?;
-        let checkpoint = Checkpoint::open(&carried.folder.join("model"))?;
-        let identity = vec![Input { path: checkpoint.name.clone(), sha256: checkpoint.sha256.clone() }];
-        let problems = mixture(Split::Exam, settings.problems.div_ceil(MIXTURE.len()), seed)?;
+    for k in 1..=settings.seeds as u64 {
+        let Base { name, seed, checkpoint, identity } = base(flow, k).await?;
+        let problems = mixture(Split::Exam, 0, settings.problems.div_ceil(MIXTURE.len()), seed)?;
         let questions = problems.into_iter().take(settings.problems).map(question).collect();
         classes.push(Class {
-            name: format!("{SIZE} of seed {}", k + 1),
-            folder: (k + 1).to_string(),
+            name,
+            folder: k.to_string(),
             seed,
             model: Arc::new(LocalModel::load(&checkpoint, flow.recipe.engine.clone())?),
             adapter: None,
@@ -70,17 +115,18 @@ pub(super) async fn classes(flow: &Flow<'_>, settings: &Settings) -> Result<Vec<
     Ok(classes)
 }
 
-/// `each` problems of every part of the mixture, the parts in turn.
-fn mixture(split: Split, each: usize, seed: u64) -> Result<Vec<Problem>> {
+/// `each` problems of every part of the mixture behind the first `skipped` of it, the parts in turn.
+/// What one call skips another may give: the two share no question.
+pub(super) fn mixture(split: Split, skipped: usize, each: usize, seed: u64) -> Result<Vec<Problem>> {
     let mut parts = Vec::new();
     for (kind, difficulty) in MIXTURE {
-        parts.push(tasks::generate(kind, difficulty, split, each, seed)?.into_iter());
+        parts.push(tasks::generate(kind, difficulty, split, skipped + each, seed)?.into_iter().skip(skipped));
     }
     Ok((0..each).flat_map(|_| parts.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()).collect())
 }
 
 fn samples(split: Split, each: usize, seed: u64) -> Result<Vec<Sample>> {
-    Ok(mixture(split, each, seed)?.iter().map(Problem::sample).collect::<tasks::Result<_>>()?)
+    Ok(mixture(split, 0, each, seed)?.iter().map(Problem::sample).collect::<tasks::Result<_>>()?)
 }
 
 fn question(problem: Problem) -> Question {
@@ -110,7 +156,9 @@ impl Stage for Train {
 
     fn settings(&self) -> serde_json::Value {
         // The number of threads changes no byte.
-        let config = PretrainConfig { threads: 0, ..self.config.clone() };
+        let all = serde_json::to_value(PretrainConfig { threads: 0, ..self.config.clone() }).unwrap_or_default();
+        let config: serde_json::Map<_, _> =
+            COUNTED.map(|name| (name.to_string(), all[name].clone())).into_iter().collect();
         serde_json::json!({ "size": SIZE, "mixture": MIXTURE, "each": TRAINING, "seed": self.seed, "pretrain": config })
     }
 
@@ -161,8 +209,8 @@ mod tests {
 
     #[test]
     fn no_exam_problem_is_ever_learned() {
-        let train = mixture(Split::Train, 200, 1).expect("problems");
-        let exam = mixture(Split::Exam, 100, 2).expect("problems");
+        let train = mixture(Split::Train, 0, 200, 1).expect("problems");
+        let exam = mixture(Split::Exam, 0, 100, 2).expect("problems");
         assert_eq!((train.len(), exam.len()), (800, 400));
         let seen: std::collections::HashSet<_> = train.iter().map(|problem| &problem.question).collect();
         assert!(exam.iter().all(|problem| !seen.contains(&problem.question)));
