@@ -1,13 +1,17 @@
-//! Time and memory of fits of simulated data: `large MODEL PERSONS ITEMS [THREADS]`, e.g. `large two-pl 10000 200`.
+//! Time, memory and likelihood of fits of large simulated data.
+//!
+//! `large MODEL PERSONS ITEMS FILE [--threads N] [--evaluate CURVES.json]`, e.g. `large two-pl 10000 200 a.bin`:
+//! simulates the file (a byte a response, person after person) if it is not there, fits it and prints a
+//! line of JSON; with --evaluate it prints the likelihood of foreign curves, [[slope, difficulty], …].
 
 use std::time::Instant;
 
-use irt::{Fit, Item, Mml, Model};
+use irt::{Fit, Item, Mml, Model, Responses};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, persons, items, rest @ ..] = &arguments[..] else {
-        return Err("give MODEL PERSONS ITEMS [THREADS]".into());
+    let [model, persons, items, file, options @ ..] = &arguments[..] else {
+        return Err("give MODEL PERSONS ITEMS FILE".into());
     };
     let model = match &**model {
         "rasch" => Model::Rasch,
@@ -15,42 +19,64 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => return Err("MODEL is rasch or two-pl".into()),
     };
     let (persons, items): (usize, usize) = (persons.parse()?, items.parse()?);
-    if let [threads] = rest {
+    let option = |name: &str| options.iter().position(|o| o == name).and_then(|at| options.get(at + 1));
+    if let Some(threads) = option("--threads") {
         rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
     }
-    // Additive sequences stand for random numbers; their quantiles are those of the distributions.
-    let spread = |i: usize, step: f64| (0.5 + i as f64 * step).fract();
+    let truth = truth(model, items)?;
+    if !std::path::Path::new(file).exists() {
+        let drawn = truth.simulate(&abilities(persons), 1)?;
+        let bytes: Vec<u8> = (0..persons).flat_map(|person| drawn.of(person).map(|(_, score)| score as u8)).collect();
+        std::fs::write(file, bytes)?;
+    }
+    let cells: Vec<Option<u8>> = std::fs::read(file)?.into_iter().map(Some).collect();
+    let responses = Responses::table(items, &cells)?;
+    drop(cells);
+    if let Some(path) = option("--evaluate") {
+        let curves: Vec<[f64; 2]> = serde_json::from_slice(&std::fs::read(path)?)?;
+        let item = |[slope, b]: [f64; 2]| Item { slope, difficulties: vec![b], lower: 0.0, upper: 1.0 };
+        let foreign = Fit::known(Model::TwoPl, curves.into_iter().map(item).collect())?;
+        println!("{}", serde_json::json!({ "log_likelihood": foreign.marginal(&responses) }));
+        return Ok(());
+    }
+    let begin = Instant::now();
+    let fit = Mml { model, ..Mml::default() }.fit(&responses)?;
+    let seconds = begin.elapsed().as_secs_f64();
+    let off = |(found, truth): (&Item, &Item)| (found.difficulties[0] * found.slope - truth.difficulties[0] * truth.slope).powi(2);
+    let square: f64 = fit.items.iter().zip(&truth.items).map(off).sum();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok());
+    let line = serde_json::json!({
+        "seconds": seconds,
+        "steps": fit.steps,
+        "converged": fit.converged,
+        "log_likelihood": fit.marginal(&responses),
+        "intercept_error": (square / items as f64).sqrt(),
+        "peak_mb": peak.map(|kb| kb / 1024.0),
+    });
+    println!("{line}");
+    Ok(())
+}
+
+/// Additive sequences stand for random numbers; their quantiles are those of the distributions.
+fn spread(i: usize, step: f64) -> f64 {
+    (0.5 + i as f64 * step).fract()
+}
+
+fn truth(model: Model, items: usize) -> irt::Result<Fit> {
     let item = |i: usize| Item {
         slope: if model == Model::Rasch { 1.0 } else { 0.6 + 1.2 * spread(i, 0.414_214) },
         difficulties: vec![-2.0 + 4.0 * spread(i, 0.618_034)],
         lower: 0.0,
         upper: 1.0,
     };
-    let truth = Fit::known(model, (0..items).map(item).collect())?;
-    let normal = |u: f64| {
-        let v = spread((u * 1e9) as usize, 0.754_878);
+    Fit::known(model, (0..items).map(item).collect())
+}
+
+fn abilities(persons: usize) -> Vec<f64> {
+    let normal = |i: usize| {
+        let (u, v) = (spread(i, 0.569_840), spread(i, 0.754_878));
         (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     };
-    let abilities: Vec<f64> = (0..persons).map(|i| normal(spread(i, 0.569_840))).collect();
-    let begin = Instant::now();
-    let responses = truth.simulate(&abilities, 1)?;
-    println!("{} responses simulated in {:.1} s", responses.len(), begin.elapsed().as_secs_f64());
-    let begin = Instant::now();
-    let fit = Mml { model, ..Mml::default() }.fit(&responses)?;
-    println!(
-        "fitted in {:.2} s, {} steps, converged {}, log-likelihood {:.3}",
-        begin.elapsed().as_secs_f64(),
-        fit.steps,
-        fit.converged,
-        fit.log_likelihood
-    );
-    let off = |found: &Item, truth: &Item| {
-        (found.difficulties[0] * found.slope - truth.difficulties[0] * truth.slope).powi(2)
-    };
-    let square: f64 = fit.items.iter().zip(&truth.items).map(|(f, t)| off(f, t)).sum();
-    println!("intercepts: root mean square error {:.4}", (square / items as f64).sqrt());
-    if let Some(line) = std::fs::read_to_string("/proc/self/status")?.lines().find(|line| line.starts_with("VmHWM")) {
-        println!("peak memory {}", line.trim_start_matches("VmHWM:").trim());
-    }
-    Ok(())
+    (0..persons).map(normal).collect()
 }

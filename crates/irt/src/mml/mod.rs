@@ -90,6 +90,14 @@ impl Fit {
         -2.0 * self.log_likelihood + 2.0 * self.parameters as f64
     }
 
+    /// Marginal log-likelihood of responses under these curves, whoever found them.
+    pub fn marginal(&self, responses: &Responses) -> f64 {
+        let categories: Vec<usize> = (0..responses.items()).map(|item| responses.categories(item)).collect();
+        let quadrature = Mml { model: self.model, ..Mml::default() }.quadrature(responses);
+        let quadrature = quadrature.moved(self.population.0, self.population.1);
+        Expected::new(self.model, &categories, &Rows::new(responses, self.model), &self.numbers, &quadrature).log_likelihood
+    }
+
     /// −2 log L + p ln n, for n persons.
     pub fn bic(&self, persons: usize) -> f64 {
         -2.0 * self.log_likelihood + self.parameters as f64 * (persons as f64).ln()
