@@ -16,9 +16,10 @@ const RUNS: usize = 7;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let path = arguments.first().expect("usage: profile MODEL [THREADS] [avx512|avx2|plain]");
+    let path = arguments.first().expect("usage: profile MODEL [THREADS] [avx512-bf16|avx512|avx2|plain]");
     let threads = arguments.get(1).map_or(0, |a| a.parse().expect("a number of threads"));
     let kernels = arguments.get(2).map(|a| match a.as_str() {
+        "avx512-bf16" => Kernels::Avx512Bf16,
         "avx512" => Kernels::Avx512,
         "avx2" => Kernels::Avx2,
         _ => Kernels::Plain,

@@ -12,10 +12,11 @@ use weights::Checkpoint;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let path = arguments.first().expect("usage: speed MODEL [int8|f32] [THREADS] [avx512|avx2|plain]");
+    let path = arguments.first().expect("usage: speed MODEL [int8|f32] [THREADS] [avx512-bf16|avx512|avx2|plain]");
     let precision = if arguments.get(1).is_some_and(|a| a == "f32") { Precision::F32 } else { Precision::Int8 };
     let threads = arguments.get(2).map_or(0, |a| a.parse().expect("a number of threads"));
     let kernels = arguments.get(3).map(|a| match a.as_str() {
+        "avx512-bf16" => Kernels::Avx512Bf16,
         "avx512" => Kernels::Avx512,
         "avx2" => Kernels::Avx2,
         _ => Kernels::Plain,

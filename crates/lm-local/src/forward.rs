@@ -80,7 +80,7 @@ impl Decoder {
         })?;
         let exact = config.precision == Precision::F32;
         let page_len = a.blocks * Attention::layer_len(a.kv_heads, a.head_dim);
-        // Keys and values are f32 or f16.
+        // Keys and values are f32 or bf16.
         let value = if exact { 4 } else { 2 };
         let pages = config.memory_mb * (1 << 20) / (page_len * value);
         if pages < 2 {

@@ -305,10 +305,16 @@ async fn odd_numbers_fail_their_request_alone() {
         let good = ask("the sea".into(), 1, 1);
         let bad = Generate { adapter: Some("odd".into()), ..good.clone() };
         let expected = alone(&model, std::slice::from_ref(&good)).await;
-        let (a, b) = tokio::join!(model.generate(good), model.generate(bad));
+        let (a, b) = tokio::join!(model.generate(good.clone()), model.generate(bad));
         assert_eq!(a.expect("generates").completions, expected[0]);
         assert!(matches!(b, Err(Error::NonFinite { .. })), "{b:?}");
         until("frees its place", &model, |model| model.statistics().pages_held == 0).await;
+        // Nor do they from a page that is used again.
+        assert!(model.remove_adapter("odd").expect("listens"));
+        let fresh = Generate { prompt: Prompt::Raw("a stone in the wind".into()), ..good };
+        let other = load(architecture, Config { precision, ..Config::default() });
+        let expected = other.generate(fresh.clone()).await.expect("generates").completions;
+        assert_eq!(model.generate(fresh).await.expect("generates").completions, expected);
     }
 }
 

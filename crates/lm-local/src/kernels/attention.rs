@@ -34,8 +34,11 @@ pub(crate) struct Row {
 /// Attention of one layer.
 ///
 /// A page holds, for each layer and kv head, keys transposed `[head_dim][16]`, then values
-/// `[16][head_dim]`. Scores, softmax and sum run over positions in order, so the result doesn't
-/// depend on how positions are spread over pages nor on what other rows are there.
+/// `[16][head_dim]`. In bf16 keys are pairs of dimensions `[head_dim / 2][16][2]` and values pairs of
+/// positions `[8][head_dim][2]`, the first of which is the high one; queries and weights are rounded
+/// to bf16 as well, products are exact and sums are f32. Scores, softmax and sum run over positions
+/// in order, so the result doesn't depend on how positions are spread over pages nor on what other
+/// rows are there.
 #[derive(Clone, Copy)]
 pub(crate) struct Attention<'a> {
     pub rows: &'a [Row],
@@ -53,7 +56,7 @@ pub(crate) struct Attention<'a> {
     pub heads: usize,
     pub kv_heads: usize,
     pub head_dim: usize,
-    /// Halves of values if `exact`, else f16.
+    /// Halves of values if `exact`, else bf16.
     pub pages: &'a Shared<u16>,
     /// Whether keys and values are f32.
     pub exact: bool,
@@ -102,12 +105,6 @@ impl Attention<'_> {
     }
 }
 
-/// Sixteen keys or values from a page.
-#[inline(always)]
-unsafe fn read<I: Isa, const EXACT: bool>(block: *const u16, at: usize) -> I::V {
-    unsafe { if EXACT { I::V::load(block.cast::<f32>().add(at)) } else { I::V::load_f16(block.add(at)) } }
-}
-
 /// A page's work for some neighbouring vectors.
 #[derive(Clone, Copy)]
 struct Item {
@@ -153,7 +150,7 @@ fn rotate(from: &[f32], to: &mut [f32], weight: Option<(&[f32], f32)>, cos: &[f3
 pub(super) unsafe fn keep<I: Isa>(task: &Attention<'_>, span: std::ops::Range<usize>) {
     let dim = task.head_dim;
     let mut key = [0f32; 1024];
-    let mut half = [0u16; 1024];
+    let mut short = [0u16; 1024];
     for r in span {
         let row = task.rows[r];
         let Some(page) = row.page else { continue };
@@ -176,11 +173,19 @@ pub(super) unsafe fn keep<I: Isa>(task: &Attention<'_>, span: std::ops::Range<us
                     block.add((LANES + lane) * dim).copy_from_nonoverlapping(value.as_ptr(), dim);
                 } else {
                     for d in (0..dim).step_by(16) {
-                        I::V::load(key.as_ptr().add(d)).store_f16(half.as_mut_ptr().add(d));
-                        I::V::load(value.as_ptr().add(d)).store_f16(block.add((LANES + lane) * dim + d));
+                        I::store_bf16::<false>(I::V::load(key.as_ptr().add(d)), short.as_mut_ptr().add(d));
                     }
-                    for (d, key) in half[..dim].iter().enumerate() {
-                        *block.add(d * LANES + lane) = *key;
+                    let keys = block.cast::<u32>().add(lane);
+                    for (i, pair) in short[..dim].as_chunks::<2>().0.iter().enumerate() {
+                        *keys.add(i * LANES) = u32::from(pair[0]) | u32::from(pair[1]) << 16;
+                    }
+                    for d in (0..dim).step_by(16) {
+                        I::store_bf16::<false>(I::V::load(value.as_ptr().add(d)), short.as_mut_ptr().add(d));
+                    }
+                    // The other half of a pair may be another thread's.
+                    let values = block.add(LANES * dim + lane / 2 * 2 * dim + (lane + 1) % 2);
+                    for (d, value) in short[..dim].iter().enumerate() {
+                        *values.add(2 * d) = *value;
                     }
                 }
             }
@@ -231,7 +236,9 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
     let rows = &task.rows[first..first + count];
     let longest = rows.iter().map(|row| row.position as usize + 1).max().unwrap_or(0);
     let stride = longest.next_multiple_of(LANES) + LANES;
+    // Of bf16 the first half of a place is taken.
     let q = task.scratch.at(scratch);
+    let mut turned = [0f32; 1024];
     let sums = task.scratch.at(scratch + vectors * dim);
     let scores = task.scratch.at(scratch + 2 * vectors * dim);
     // SAFETY: the scratch holds these three arrays by `scratch_len`; see the callers.
@@ -241,9 +248,13 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
             let (cos, sin) = (&task.cos[angle..angle + dim / 2], &task.sin[angle..angle + dim / 2]);
             let from = task.qkv.slice((first + i) * task.stride..(first + i + 1) * task.stride);
             for (j, head) in heads.clone().enumerate() {
-                let to = std::slice::from_raw_parts_mut(q.add((i * queries + j) * dim), dim);
                 let norm = task.norms.map(|(weight, _, eps)| (weight, eps));
-                rotate(&from[head * dim..][..dim], to, norm, cos, sin, 1.0 / (dim as f32).sqrt());
+                let to = q.add((i * queries + j) * dim);
+                rotate(&from[head * dim..][..dim], &mut turned[..dim], norm, cos, sin, 1.0 / (dim as f32).sqrt());
+                for d in (0..dim).step_by(16) {
+                    let v = I::V::load(turned.as_ptr().add(d));
+                    if EXACT { v.store(to.add(d)) } else { I::store_bf16::<false>(v, to.cast::<u16>().add(d)) }
+                }
             }
         }
         list::<I>(task, rows, kv_head, queries, items);
@@ -253,18 +264,18 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
         }
         for v in 0..vectors {
             let len = rows[v / queries].position as usize + 1;
-            let total = softmax::<I>(scores.add(v * stride), len);
+            let total = softmax::<I, EXACT>(scores.add(v * stride), len);
             let sums = std::slice::from_raw_parts_mut(sums.add(v * dim), dim);
             sums.fill(0.0);
             // Kept where the query stood, which is no longer needed.
             *q.add(v * dim) = 1.0 / total;
         }
-        for item in items.iter() {
-            let mut v = item.first;
-            while v < item.first + item.count {
-                let n = (item.first + item.count - v).min(6);
-                let scores = scores.add(v * stride + item.segment.start as usize);
-                v += gather_some::<I, EXACT, DIM>(item, n, scores, stride, dim, sums.add(v * dim));
+        for run in items.chunk_by(|a, b| (a.first, a.count) == (b.first, b.count)) {
+            let Item { first, count, .. } = run[0];
+            let mut v = first;
+            while v < first + count {
+                let n = first + count - v;
+                v += gather_some::<I, EXACT, DIM>(run, n, scores.add(v * stride), stride, dim, sums.add(v * dim));
             }
         }
         for v in 0..vectors {
@@ -380,26 +391,29 @@ unsafe fn score<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, con
             queries[p] = q.add(items[p].first * dim);
         }
         let mut sums = [[I::V::splat(0.0); N]; P];
-        let next = 2 * dim * LANES;
-        for d in 0..dim {
-            let mut key = [I::V::splat(0.0); P];
-            for p in 0..P {
-                key[p] = read::<I, EXACT>(keys[p], d * LANES);
-                if !EXACT && d % 2 == 0 {
-                    // The next head's page follows, and is worked on soon.
-                    I::fetch(keys[p].wrapping_add(d * LANES + next));
+        for line in 0..if EXACT { dim } else { dim / 2 } {
+            if EXACT {
+                for p in 0..P {
+                    let key = I::V::load(keys[p].cast::<f32>().add(line * LANES));
+                    for v in 0..N {
+                        sums[p][v] = key.fma(I::V::splat(*queries[p].add(v * dim + line)), sums[p][v]);
+                    }
                 }
+                continue;
+            }
+            let mut key = [I::splat_pair(0); P];
+            for p in 0..P {
+                key[p] = I::load_pairs(keys[p].cast::<u32>().add(line * LANES));
+                // The next head's page follows, and is worked on soon.
+                I::fetch(keys[p].wrapping_add((line + dim) * 2 * LANES));
             }
             for v in 0..N {
-                if N >= 12 {
-                    let q = I::V::splat(*queries[0].add(v * dim + d));
-                    for p in 0..P {
-                        sums[p][v] = key[p].fma(q, sums[p][v]);
+                let mut query = I::splat_pair(*queries[0].cast::<u32>().add(v * dim + line));
+                for p in 0..P {
+                    if N < 12 && p > 0 {
+                        query = I::splat_pair(*queries[p].cast::<u32>().add(v * dim + line));
                     }
-                } else {
-                    for p in 0..P {
-                        sums[p][v] = key[p].fma(I::V::splat(*queries[p].add(v * dim + d)), sums[p][v]);
-                    }
+                    sums[p][v] = I::dot(sums[p][v], key[p], query);
                 }
             }
         }
@@ -421,9 +435,10 @@ unsafe fn score<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, con
     }
 }
 
-/// e^(s − max) in place, zeros up to a whole line; returns the sum.
+/// e^(s − max) in place, zeros up to a whole line; returns the sum. Unless `EXACT` the results are
+/// bf16 in as many bytes at the beginning of the place, the first position of a pair the high one.
 #[inline(always)]
-unsafe fn softmax<I: Isa>(scores: *mut f32, len: usize) -> f32 {
+unsafe fn softmax<I: Isa, const EXACT: bool>(scores: *mut f32, len: usize) -> f32 {
     let end = len.next_multiple_of(LANES);
     unsafe {
         for i in len..end {
@@ -436,23 +451,24 @@ unsafe fn softmax<I: Isa>(scores: *mut f32, len: usize) -> f32 {
         let most = I::V::splat(most.largest());
         let mut sum = I::V::splat(0.0);
         for i in (0..end).step_by(LANES) {
-            let e = math::exp(I::V::load(scores.add(i)).sub(most));
-            e.store(scores.add(i));
-            if i + LANES == end {
-                for i in len..end {
-                    *scores.add(i) = 0.0;
-                }
+            let mut e = math::exp(I::V::load(scores.add(i)).sub(most));
+            if i + LANES > len {
+                let mut last = [0f32; LANES];
+                e.store(last.as_mut_ptr());
+                last[len - i..].fill(0.0);
+                e = I::V::load(last.as_ptr());
             }
-            sum = sum.add(I::V::load(scores.add(i)));
+            sum = sum.add(e);
+            if EXACT { e.store(scores.add(i)) } else { I::store_bf16::<true>(e, scores.cast::<u16>().add(i)) }
         }
         sum.sum()
     }
 }
 
-/// Adds Σ p·v over the positions of a page, for n vectors or fewer; returns how many.
+/// Adds Σ p·v over the positions of some pages, for n vectors or fewer; returns how many.
 #[inline(always)]
 unsafe fn gather_some<I: Isa, const EXACT: bool, const DIM: usize>(
-    item: &Item,
+    run: &[Item],
     n: usize,
     scores: *const f32,
     stride: usize,
@@ -465,17 +481,23 @@ unsafe fn gather_some<I: Isa, const EXACT: bool, const DIM: usize>(
             ($n:literal) => {{
                 let mut d = 0;
                 while I::WIDE && d + 64 <= dim {
-                    gather::<I, EXACT, DIM, $n, 4>(item, scores, stride, dim, d, sums);
+                    gather::<I, EXACT, DIM, $n, 4>(run, scores, stride, dim, d, sums);
                     d += 64;
                 }
                 while d < dim {
-                    gather::<I, EXACT, DIM, $n, 1>(item, scores, stride, dim, d, sums);
+                    gather::<I, EXACT, DIM, $n, 1>(run, scores, stride, dim, d, sums);
                     d += 16;
                 }
                 $n
             }};
         }
         match n {
+            12.. if I::WIDE && !EXACT && dim % 32 == 0 => {
+                for d in (0..dim).step_by(32) {
+                    gather::<I, EXACT, DIM, 12, 2>(run, scores, stride, dim, d, sums);
+                }
+                12
+            }
             1 => call!(1),
             2 => call!(2),
             3..6 => call!(3),
@@ -487,7 +509,7 @@ unsafe fn gather_some<I: Isa, const EXACT: bool, const DIM: usize>(
 /// The same for N vectors and C · 16 dimensions from `d` on.
 #[inline(always)]
 unsafe fn gather<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, const C: usize>(
-    item: &Item,
+    run: &[Item],
     scores: *const f32,
     stride: usize,
     dim: usize,
@@ -495,7 +517,6 @@ unsafe fn gather<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, co
     sums: *mut f32,
 ) {
     let dim = if DIM == 0 { dim } else { DIM };
-    let first = LANES + item.segment.start as usize % LANES;
     unsafe {
         let mut y = [[I::V::splat(0.0); C]; N];
         for v in 0..N {
@@ -503,19 +524,45 @@ unsafe fn gather<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, co
                 y[v][c] = I::V::load(sums.add(v * dim + d + c * 16));
             }
         }
-        for lane in 0..item.segment.len as usize {
-            let mut values = [I::V::splat(0.0); C];
-            for c in 0..C {
-                let at = (first + lane) * dim + d + c * 16;
-                values[c] = read::<I, EXACT>(item.block, at);
-                if !EXACT && c % 2 == 0 {
-                    I::fetch(item.block.wrapping_add(at + 2 * dim * LANES));
+        for Item { block, segment, .. } in run {
+            let (start, end) = (segment.start as usize, (segment.start + segment.len) as usize);
+            // Where the page's first lane would stand.
+            let base = start / LANES * LANES;
+            if EXACT {
+                for at in start..end {
+                    let mut values = [I::V::splat(0.0); C];
+                    for c in 0..C {
+                        values[c] = I::V::load(block.cast::<f32>().add((LANES + at - base) * dim + d + c * 16));
+                    }
+                    for v in 0..N {
+                        let weight = I::V::splat(*scores.add(v * stride + at));
+                        for c in 0..C {
+                            y[v][c] = values[c].fma(weight, y[v][c]);
+                        }
+                    }
                 }
+                continue;
             }
-            for v in 0..N {
-                let weight = I::V::splat(*scores.add(v * stride + lane));
+            for pair in start / 2..end.div_ceil(2) {
+                let line = block.cast::<u32>().add((LANES / 2 + pair - base / 2) * dim + d);
+                let mut values = [I::splat_pair(0); C];
                 for c in 0..C {
-                    y[v][c] = values[c].fma(weight, y[v][c]);
+                    values[c] = I::load_pairs(line.add(c * 16));
+                    I::fetch(line.wrapping_add(c * 16 + LANES * dim));
+                }
+                // A half that is not this segment's may be anything, also no number.
+                let high = if pair * 2 < start { 0 } else { 0xffff_0000 };
+                let low = if pair * 2 + 1 < end { 0xffff } else { 0 };
+                if high | low != u32::MAX {
+                    for value in &mut values {
+                        *value = I::mask(*value, high | low);
+                    }
+                }
+                for v in 0..N {
+                    let weights = I::splat_pair(*scores.add(v * stride).cast::<u32>().add(pair));
+                    for c in 0..C {
+                        y[v][c] = I::dot(y[v][c], values[c], weights);
+                    }
                 }
             }
         }

@@ -70,7 +70,7 @@ impl Lanes for Pair {
         }
     }
     #[inline(always)]
-    unsafe fn power(self) -> Self {
+    unsafe fn scale(self, exponent: Self) -> Self {
         #[inline(always)]
         unsafe fn half(value: __m256) -> __m256 {
             unsafe {
@@ -78,7 +78,7 @@ impl Lanes for Pair {
                 _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
             }
         }
-        unsafe { Self(half(self.0), half(self.1)) }
+        unsafe { self.mul(Self(half(exponent.0), half(exponent.1))) }
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
@@ -87,20 +87,6 @@ impl Lanes for Pair {
     #[inline(always)]
     unsafe fn largest(self) -> f32 {
         unsafe { largest_eight(_mm256_max_ps(self.0, self.1)) }
-    }
-    #[inline(always)]
-    unsafe fn load_f16(from: *const u16) -> Self {
-        unsafe {
-            let halves = [_mm_loadu_si128(from.cast()), _mm_loadu_si128(from.add(8).cast())];
-            Self(_mm256_cvtph_ps(halves[0]), _mm256_cvtph_ps(halves[1]))
-        }
-    }
-    #[inline(always)]
-    unsafe fn store_f16(self, to: *mut u16) {
-        unsafe {
-            _mm_storeu_si128(to.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0));
-            _mm_storeu_si128(to.add(8).cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.1));
-        }
     }
     #[inline(always)]
     unsafe fn store_i8(self, to: *mut i8) {
@@ -133,8 +119,62 @@ pub(super) unsafe fn largest_eight(v: __m256) -> f32 {
     }
 }
 
+/// Halves of pairs as f32, the high ones first.
+#[inline(always)]
+unsafe fn halves(pairs: [__m256i; 2]) -> [Pair; 2] {
+    unsafe {
+        let high = |pairs| _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-0x1_0000)));
+        let low = |pairs| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs));
+        [Pair(high(pairs[0]), high(pairs[1])), Pair(low(pairs[0]), low(pairs[1]))]
+    }
+}
+
+/// Eight f32 rounded to bf16, in the low halves.
+#[inline(always)]
+unsafe fn round_bf16(v: __m256) -> __m256i {
+    unsafe {
+        let bits = _mm256_castps_si256(v);
+        let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+        let sum = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+        let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v));
+        _mm256_srli_epi32::<16>(_mm256_blendv_epi8(sum, _mm256_set1_epi32(0x7fc0_0000), nan))
+    }
+}
+
 impl Isa for Avx2 {
     type V = Pair;
+    type Pairs = [__m256i; 2];
+    #[inline(always)]
+    unsafe fn load_pairs(from: *const u32) -> [__m256i; 2] {
+        unsafe { [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())] }
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(pair: u32) -> [__m256i; 2] {
+        unsafe { [_mm256_set1_epi32(pair.cast_signed()); 2] }
+    }
+    #[inline(always)]
+    unsafe fn mask(pairs: [__m256i; 2], bits: u32) -> [__m256i; 2] {
+        unsafe { pairs.map(|pairs| _mm256_and_si256(pairs, _mm256_set1_epi32(bits.cast_signed()))) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: Pair, a: [__m256i; 2], b: [__m256i; 2]) -> Pair {
+        unsafe {
+            let (a, b) = (halves(a), halves(b));
+            a[1].fma(b[1], a[0].fma(b[0], sum))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16<const TURN: bool>(v: Pair, to: *mut u16) {
+        unsafe {
+            // Packing takes turns of four between its two sources.
+            let short = _mm256_packus_epi32(round_bf16(v.0), round_bf16(v.1));
+            let mut short = _mm256_permute4x64_epi64::<0b11_01_10_00>(short);
+            if TURN {
+                short = _mm256_or_si256(_mm256_slli_epi32::<16>(short), _mm256_srli_epi32::<16>(short));
+            }
+            _mm256_storeu_si256(to.cast(), short);
+        }
+    }
     const WIDE: bool = false;
     #[inline(always)]
     unsafe fn q8<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results) {

@@ -9,7 +9,8 @@ use super::activations::Block;
 use super::avx2::{largest_eight, sum_eight};
 use super::isa::{Isa, Lanes, Results, Strip};
 
-pub(crate) struct Avx512;
+/// With `BF16`, `vdpbf16ps` is there as well.
+pub(crate) struct Avx512<const BF16: bool>;
 
 // SAFETY (all of this file): the functions run only where `Kernels::available` has found the
 // features, and pointers obey the contracts of `Lanes` and `Isa`.
@@ -59,11 +60,8 @@ impl Lanes for __m512 {
         unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self) }
     }
     #[inline(always)]
-    unsafe fn power(self) -> Self {
-        unsafe {
-            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self), _mm512_set1_epi32(127));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
-        }
+    unsafe fn scale(self, exponent: Self) -> Self {
+        unsafe { _mm512_scalef_ps(self, exponent) }
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
@@ -72,14 +70,6 @@ impl Lanes for __m512 {
     #[inline(always)]
     unsafe fn largest(self) -> f32 {
         unsafe { largest_eight(_mm256_max_ps(_mm512_castps512_ps256(self), high(self))) }
-    }
-    #[inline(always)]
-    unsafe fn load_f16(from: *const u16) -> Self {
-        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
-    }
-    #[inline(always)]
-    unsafe fn store_f16(self, to: *mut u16) {
-        unsafe { _mm256_storeu_si256(to.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self)) }
     }
     #[inline(always)]
     unsafe fn store_i8(self, to: *mut i8) {
@@ -92,9 +82,64 @@ unsafe fn high(v: __m512) -> __m256 {
     unsafe { _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(v))) }
 }
 
-impl Isa for Avx512 {
+/// Halves of pairs as f32, the high ones first.
+#[inline(always)]
+unsafe fn halves(pairs: __m512i) -> [__m512; 2] {
+    unsafe {
+        let high = _mm512_and_si512(pairs, _mm512_set1_epi32(-0x1_0000));
+        [_mm512_castsi512_ps(high), _mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs))]
+    }
+}
+
+impl<const BF16: bool> Isa for Avx512<BF16> {
     type V = __m512;
+    type Pairs = __m512i;
     const WIDE: bool = true;
+    #[inline(always)]
+    unsafe fn load_pairs(from: *const u32) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(pair: u32) -> __m512i {
+        unsafe { _mm512_set1_epi32(pair.cast_signed()) }
+    }
+    #[inline(always)]
+    unsafe fn mask(pairs: __m512i, bits: u32) -> __m512i {
+        unsafe { _mm512_and_si512(pairs, Self::splat_pair(bits)) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: __m512, a: __m512i, b: __m512i) -> __m512 {
+        unsafe {
+            if BF16 {
+                return _mm512_dpbf16_ps(
+                    sum,
+                    std::mem::transmute::<__m512i, __m512bh>(a),
+                    std::mem::transmute::<__m512i, __m512bh>(b),
+                );
+            }
+            let (a, b) = (halves(a), halves(b));
+            a[1].fma(b[1], a[0].fma(b[0], sum))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16<const TURN: bool>(v: __m512, to: *mut u16) {
+        unsafe {
+            let mut short = if BF16 {
+                std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v))
+            } else {
+                let bits = _mm512_castps_si512(v);
+                let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+                let sum = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+                let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
+                let sum = _mm512_mask_mov_epi32(sum, nan, _mm512_set1_epi32(0x7fc0_0000));
+                _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(sum))
+            };
+            if TURN {
+                short = _mm256_rol_epi32::<16>(short);
+            }
+            _mm256_storeu_si256(to.cast(), short);
+        }
+    }
     #[inline(always)]
     fn fetch<A>(line: *const A) {
         // SAFETY: a prefetch of any address is harmless.

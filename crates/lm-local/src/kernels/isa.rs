@@ -22,16 +22,12 @@ pub(crate) trait Lanes: Copy {
     unsafe fn fma(self, factor: Self, term: Self) -> Self;
     /// To the nearest integer, halves to even.
     unsafe fn round(self) -> Self;
-    /// 2 to the power of `self`, an integer in −126..=127.
-    unsafe fn power(self) -> Self;
+    /// `self · 2^exponent`; the exponent is an integer in −126..=127.
+    unsafe fn scale(self, exponent: Self) -> Self;
     /// Sum of the lanes: halves, quarters, eighths, then both (the same tree on every path).
     unsafe fn sum(self) -> f32;
     /// The largest lane.
     unsafe fn largest(self) -> f32;
-    /// From sixteen f16.
-    unsafe fn load_f16(from: *const u16) -> Self;
-    /// To sixteen f16, to nearest, halves to even.
-    unsafe fn store_f16(self, to: *mut u16);
     /// Sixteen integers in −127..=127 as bytes.
     unsafe fn store_i8(self, to: *mut i8);
 }
@@ -65,6 +61,17 @@ pub(crate) trait Isa {
     type V: Lanes;
     /// Whether there are registers for 24 sums and more.
     const WIDE: bool;
+    /// Sixteen pairs of bf16; of each the later one in memory is the high one.
+    type Pairs: Copy;
+    unsafe fn load_pairs(from: *const u32) -> Self::Pairs;
+    unsafe fn splat_pair(pair: u32) -> Self::Pairs;
+    /// Bit by bit; a pair is masked by setting bits.
+    unsafe fn mask(pairs: Self::Pairs, bits: u32) -> Self::Pairs;
+    /// `(sum + high · high) + low · low`, rounded after each of the two additions; so a half that is
+    /// zero changes nothing.
+    unsafe fn dot(sum: Self::V, a: Self::Pairs, b: Self::Pairs) -> Self::V;
+    /// To sixteen bf16, to nearest, halves to even. With `TURN` the halves of each pair change places.
+    unsafe fn store_bf16<const TURN: bool>(v: Self::V, to: *mut u16);
     /// Asks for a cache line that will be read soon; any address is harmless.
     #[inline(always)]
     fn fetch<A>(_line: *const A) {}

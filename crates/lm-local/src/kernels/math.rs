@@ -19,7 +19,7 @@ pub(crate) unsafe fn exp<V: Lanes>(x: V) -> V {
             p = p.fma(r, V::splat(c));
         }
         // 2^127 is the largest power of two, and n reaches 127 at most by the clamp.
-        p.mul(n.power())
+        p.scale(n)
     }
 }
 

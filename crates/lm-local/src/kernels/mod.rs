@@ -39,6 +39,8 @@ use crate::pool::{Shared, Worker};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernels {
+    /// AVX-512 with F, BW, VL, VNNI and BF16.
+    Avx512Bf16,
     /// AVX-512 with F, BW, VL and VNNI.
     Avx512,
     /// AVX2 with FMA and F16C.
@@ -49,12 +51,13 @@ pub enum Kernels {
 
 impl Kernels {
     /// Every path, the fastest first.
-    pub const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Plain];
+    pub const ALL: [Self; 4] = [Self::Avx512Bf16, Self::Avx512, Self::Avx2, Self::Plain];
 
     /// Whether this processor can run the path.
     pub fn available(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         match self {
+            Self::Avx512Bf16 => is_x86_feature_detected!("avx512bf16") && Self::Avx512.available(),
             Self::Avx512 => {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
@@ -81,6 +84,7 @@ impl Kernels {
     /// Name for reports.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Avx512Bf16 => "avx512-vnni-bf16",
             Self::Avx512 => "avx512-vnni",
             Self::Avx2 => "avx2-fma",
             Self::Plain => "plain",
@@ -139,7 +143,9 @@ macro_rules! table {
 }
 
 #[cfg(target_arch = "x86_64")]
-table!(with_avx512, super::avx512::Avx512, "avx512f,avx512bw,avx512vl,avx512vnni,avx2,f16c,fma");
+table!(with_bf16, super::avx512::Avx512<true>, "avx512f,avx512bw,avx512vl,avx512vnni,avx512bf16,avx2,f16c,fma");
+#[cfg(target_arch = "x86_64")]
+table!(with_avx512, super::avx512::Avx512<false>, "avx512f,avx512bw,avx512vl,avx512vnni,avx2,f16c,fma");
 #[cfg(target_arch = "x86_64")]
 table!(with_avx2, super::avx2::Avx2, "avx2,f16c,fma");
 table!(without, super::plain::Plain);
@@ -154,6 +160,8 @@ impl Table {
             return None;
         }
         match kernels {
+            #[cfg(target_arch = "x86_64")]
+            Kernels::Avx512Bf16 => Some(with_bf16::TABLE),
             #[cfg(target_arch = "x86_64")]
             Kernels::Avx512 => Some(with_avx512::TABLE),
             #[cfg(target_arch = "x86_64")]

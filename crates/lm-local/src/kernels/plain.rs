@@ -70,8 +70,8 @@ impl Lanes for Sixteen {
         self.map(f32::round_ties_even)
     }
     #[inline(always)]
-    unsafe fn power(self) -> Self {
-        self.map(|value| f32::from_bits(((value as i32 + 127) as u32) << 23))
+    unsafe fn scale(self, exponent: Self) -> Self {
+        self.zip(exponent, |value, exponent| value * f32::from_bits(((exponent as i32 + 127) as u32) << 23))
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
@@ -80,15 +80,6 @@ impl Lanes for Sixteen {
     #[inline(always)]
     unsafe fn largest(self) -> f32 {
         fold(self.0, |a, b| if a > b { a } else { b })
-    }
-    #[inline(always)]
-    unsafe fn load_f16(from: *const u16) -> Self {
-        let halves = unsafe { from.cast::<[u16; 16]>().read_unaligned() };
-        Self(halves.map(|bits| f16::from_bits(bits).to_f32()))
-    }
-    #[inline(always)]
-    unsafe fn store_f16(self, to: *mut u16) {
-        unsafe { to.cast::<[u16; 16]>().write_unaligned(self.0.map(|v| f16::from_f32(v).to_bits())) }
     }
     #[inline(always)]
     unsafe fn store_i8(self, to: *mut i8) {
@@ -109,6 +100,32 @@ fn fold(mut v: [f32; 16], f: impl Fn(f32, f32) -> f32) -> f32 {
 impl Isa for Plain {
     type V = Sixteen;
     const WIDE: bool = false;
+    type Pairs = [u32; 16];
+    #[inline(always)]
+    unsafe fn load_pairs(from: *const u32) -> [u32; 16] {
+        unsafe { from.cast::<[u32; 16]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(pair: u32) -> [u32; 16] {
+        [pair; 16]
+    }
+    #[inline(always)]
+    unsafe fn mask(pairs: [u32; 16], bits: u32) -> [u32; 16] {
+        pairs.map(|pair| pair & bits)
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: Sixteen, a: [u32; 16], b: [u32; 16]) -> Sixteen {
+        let high = |pair: u32| f32::from_bits(pair & 0xffff_0000);
+        let low = |pair: u32| f32::from_bits(pair << 16);
+        Sixteen(std::array::from_fn(|i| sum.0[i] + high(a[i]) * high(b[i]) + low(a[i]) * low(b[i])))
+    }
+    #[inline(always)]
+    unsafe fn store_bf16<const TURN: bool>(v: Sixteen, to: *mut u16) {
+        for (i, value) in v.0.into_iter().enumerate() {
+            // SAFETY: `to` is valid for sixteen values by contract.
+            unsafe { *to.add(i ^ usize::from(TURN)) = half::bf16::from_f32(value).to_bits() };
+        }
+    }
     unsafe fn q8<const T: usize, const R: usize>(strip: Strip, input: *const Block, out: &mut Results) {
         for t in 0..T {
             for r in 0..R {
