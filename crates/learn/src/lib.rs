@@ -16,7 +16,8 @@
 //! through every pair and every tensor; the same samples, settings and base give the same bytes for any number of
 //! threads and after any interruption; packing several samples into a row, or
 //! computing what they share once, changes no sample's loss;
-//! a number that is not finite is an error that names the step and its samples.
+//! a number that is not finite is an error that names the step and its samples, or, where a spike guard
+//! is on, ends the training at its last good state.
 
 mod adamw;
 mod batch;

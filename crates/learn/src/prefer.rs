@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -67,10 +66,9 @@ pub fn prefer(
     let merged = start.filter(|_| config.whole).map(|start| base.merged(start)).transpose()?;
     let base = merged.as_ref().unwrap_or(base);
 
-    let mut seen = HashSet::new();
-    let (cases, mut skipped) = sift(preferences, &mut seen, base, config);
+    let (cases, mut skipped) = sift(preferences, base, config);
     something_left(&cases, preferences.len(), &skipped)?;
-    let (validation_cases, more) = sift(validation, &mut seen, base, config);
+    let (validation_cases, more) = sift(validation, base, config);
     if !validation.is_empty() {
         something_left(&validation_cases, validation.len(), &more)?;
     }

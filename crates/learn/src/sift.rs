@@ -12,17 +12,14 @@ use crate::{Error, Loss, PreferConfig, Result};
 /// Why something is left out: one of a few stable words, and what exactly.
 type Reason = (&'static str, String);
 
-/// The preferences that can be learned from, and why the others cannot. `seen` are ids that are taken.
+/// The preferences that can be learned from, and why the others cannot.
 ///
 /// Of the answers only those stay that the loss looks at. Nothing is repaired: what is not as it
 /// should be is left out and named.
-pub(crate) fn sift(
-    preferences: &[Preference],
-    seen: &mut HashSet<String>,
-    base: &Checkpoint,
-    config: &PreferConfig,
-) -> (Vec<Case>, Vec<Drop>) {
-    let fresh: Vec<bool> = preferences.iter().map(|preference| seen.insert(preference.id.clone())).collect();
+pub(crate) fn sift(preferences: &[Preference], base: &Checkpoint, config: &PreferConfig) -> (Vec<Case>, Vec<Drop>) {
+    // Within one set only: two files that number their lines are none the worse for it.
+    let mut seen = HashSet::new();
+    let fresh: Vec<bool> = preferences.iter().map(|preference| seen.insert(&preference.id)).collect();
     let mut questions = HashMap::new();
     let mut number = |preference: &Preference| {
         let question = if preference.question.is_empty() { &preference.id } else { &preference.question };
