@@ -45,8 +45,22 @@ const INSTRUCT: &str = "{{ bos_token }}{% for turn in messages %}{% if (turn.rol
     {% if turn.role == 'user' %}{{ '[INST] ' + turn.content + ' [/INST]' }}{% else %}{{ ' ' + turn.content + eos_token \
     }}{% endif %}{% endfor %}";
 
-/// A tokenizer as its model's folder has it.
-fn tokenizer(controls: &[&str], template: &str) -> Tokenizer {
+/// Digits that stand together in a word, as Qwen and Llama 3 cut text.
+const QWEN_DIGITS: &str = r"\p{N}";
+const LLAMA_DIGITS: &str = r"\p{N}{1,3}";
+
+/// Cuts text into words as these models do: ends of lines stand together, whatever follows.
+fn words(digits: &str) -> Value {
+    let regex = format!(
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    );
+    let cut = json!({ "type": "Split", "pattern": { "Regex": regex }, "behavior": "Isolated", "invert": false });
+    let level = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false });
+    json!({ "type": "Sequence", "pretokenizers": [cut, level] })
+}
+
+/// A tokenizer as its model's folder has it; words are cut as GPT-2 does where `digits` is absent.
+fn tokenizer(controls: &[&str], template: &str, digits: Option<&str>) -> Tokenizer {
     let texts = ["Why is it so? So.\n\n\nThe assistant says the thing.\n\n\nWhy is it so? So."];
     let learned = Tokenizer::learned(texts.into_iter(), 290).expect("tokenizer");
     let architecture = Architecture { vocab: learned.vocab() + 16, ..Architecture::tiny() };
@@ -60,6 +74,9 @@ fn tokenizer(controls: &[&str], template: &str) -> Tokenizer {
     };
     change("tokenizer.json", &|json| {
         let next = json["model"]["vocab"].as_object().expect("vocab").len();
+        if let Some(digits) = digits {
+            json["pre_tokenizer"] = words(digits);
+        }
         let added = json["added_tokens"].as_array_mut().expect("added");
         for (at, name) in controls.iter().enumerate() {
             added.push(json!({ "id": next + at, "content": name, "single_word": false, "lstrip": false,
@@ -105,7 +122,7 @@ fn talk() -> Vec<Message> {
 
 #[test]
 fn smollm2() {
-    let t = tokenizer(&CHATML, SMOLLM2);
+    let t = tokenizer(&CHATML, SMOLLM2, None);
     let system = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n";
     let first = format!("{system}<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n");
     check(&t, &talk()[..2], &first, "So.<|im_end|>");
@@ -120,7 +137,7 @@ fn smollm2() {
 
 #[test]
 fn qwen_2_5() {
-    let t = tokenizer(&CHATML, QWEN);
+    let t = tokenizer(&CHATML, QWEN, Some(QWEN_DIGITS));
     let system = "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n";
     let first = format!("{system}<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n");
     check(&t, &talk()[..2], &first, "So.<|im_end|>");
@@ -134,7 +151,7 @@ fn qwen_2_5() {
 #[test]
 fn llama_3() {
     let (open, close) = ("<|start_header_id|>", "<|end_header_id|>\n\n");
-    let t = tokenizer(&LLAMA, LLAMA3);
+    let t = tokenizer(&LLAMA, LLAMA3, Some(LLAMA_DIGITS));
     let first = format!("<|begin_of_text|>{open}user{close}Why?<|eot_id|>{open}assistant{close}");
     check(&t, &talk()[..2], &first, "So.<|eot_id|>");
     let second = format!("{first}So.<|eot_id|>{open}user{close}Is it?<|eot_id|>{open}assistant{close}");
@@ -147,7 +164,7 @@ fn llama_3() {
     // It trims, so the model learns to say what its own later prompts would hold.
     check(&t, &[Message::user("  Why?\n"), Message::assistant("\n So.  ")], &first, "So.<|eot_id|>");
 
-    let t = tokenizer(&LLAMA, LLAMA32);
+    let t = tokenizer(&LLAMA, LLAMA32, Some(LLAMA_DIGITS));
     let dates = "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n";
     let first = format!(
         "<|begin_of_text|>{open}system{close}{dates}<|eot_id|>{open}user{close}Why?<|eot_id|>{open}assistant{close}"
@@ -158,7 +175,7 @@ fn llama_3() {
 
 #[test]
 fn generation_marks_hold_exactly_what_is_learned() {
-    let t = tokenizer(&CHATML, MARKED);
+    let t = tokenizer(&CHATML, MARKED, None);
     let first = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n";
     check(&t, &talk()[..2], first, "So.<|im_end|>");
     let second = format!("{first}So.<|im_end|>\n<|im_start|>user\nIs it?<|im_end|>\n<|im_start|>assistant\n");
@@ -167,7 +184,7 @@ fn generation_marks_hold_exactly_what_is_learned() {
 
 #[test]
 fn a_template_that_opens_no_turn_but_needs_none_is_fine() {
-    let t = tokenizer(&["<s>", "</s>"], INSTRUCT);
+    let t = tokenizer(&["<s>", "</s>"], INSTRUCT, None);
     check(&t, &talk()[..2], "<s>[INST] Why? [/INST]", " So.</s>");
     check(&t, &talk(), "<s>[INST] Why? [/INST] So.</s>[INST] Is it? [/INST]", " The thing.</s>");
     let own = [&[Message::system("Be brief.")], &talk()[..2]].concat();
@@ -178,7 +195,7 @@ fn a_template_that_opens_no_turn_but_needs_none_is_fine() {
 
 #[test]
 fn an_answer_that_melts_into_the_prompt_is_kept_apart_and_told() {
-    let t = tokenizer(&CHATML, SMOLLM2);
+    let t = tokenizer(&CHATML, SMOLLM2, None);
     let one = |said: &str| [Message::user("Why?"), Message::assistant(said)];
     assert!(
         t.encode("\n\n").len() == 1 && t.encode("\n\n\nSo.").len() < t.encode("\n").len() + t.encode("\n\nSo.").len()
@@ -201,7 +218,7 @@ fn templates_that_training_and_generation_would_see_differently_are_refused_by_n
         (thinks, "template-prefix-mismatch", "prefix mismatch"),
         (closed, "template-without-generation-mark", "no generation mark"),
     ] {
-        let t = tokenizer(&CHATML, &template);
+        let t = tokenizer(&CHATML, &template, None);
         let seen = seen(&t, &talk());
         assert_eq!((seen.records, seen.tokens, seen.dropped[reason]), (0, 0, 1), "{reason}");
         let error = learnable(vec![sample(&talk())], &t, 1000, false).expect_err("nothing is left");
@@ -212,7 +229,7 @@ fn templates_that_training_and_generation_would_see_differently_are_refused_by_n
     // What the template adds before each answer is learned: the model will have to say it.
     let empty =
         SMOLLM2.replace("turn.content", "('<think>\n\n</think>\n\n' if turn.role == 'assistant') ~ turn.content");
-    let t = tokenizer(&CHATML, &empty);
+    let t = tokenizer(&CHATML, &empty, None);
     let prompt = t.render_chat(&talk()[..1]).expect("prompt");
     let turn = t.render_turn(&talk()[..2]).expect("turn");
     assert_eq!(t.decode(&turn.tokens[prompt.len()..]), "<think>\n\n</think>\n\nSo.");

@@ -13,6 +13,8 @@ pub(crate) struct Chat<'a> {
     environment: Environment<'static>,
     names: (&'a str, &'a str),
     controls: &'a [(String, u32)],
+    /// Whether a control token's name begins with a byte; most bytes of a text begin none.
+    begins: [bool; 256],
     /// A Unicode non-character that occurs nowhere else in the conversation.
     pub guard: char,
 }
@@ -40,7 +42,9 @@ impl<'a> Chat<'a> {
             },
         );
         environment.add_template_owned("chat", plain(template)).map_err(fail)?;
-        Ok(Self { environment, names, controls, guard })
+        let mut begins = [false; 256];
+        controls.iter().for_each(|(name, _)| begins[name.as_bytes()[0] as usize] = true);
+        Ok(Self { environment, names, controls, begins, guard })
     }
 
     /// The text of these messages; `open` begins the model's turn behind them.
@@ -71,6 +75,9 @@ impl<'a> Chat<'a> {
         for (at, character) in content.char_indices() {
             let rest = &content[at..];
             out.push(character);
+            if !self.begins[rest.as_bytes()[0] as usize] {
+                continue;
+            }
             if self.controls.iter().any(|(name, _)| rest.starts_with(name.as_str()) || name.starts_with(rest)) {
                 out.push(self.guard);
             }

@@ -132,6 +132,10 @@ fn hint(first: Option<&Line>) -> String {
     if has("question") && has("steps") {
         return "write problems as samples: `lyceum tasks … --format samples`".into();
     }
+    if has("question") || has("prompt") && !["completion", "chosen", "rejected"].into_iter().any(has) {
+        return "questions without answers are practised on: `lyceum practise`; to learn from them, add `answer`"
+            .into();
+    }
     if has("text") {
         return "plain text has no answer to learn; give prompts and completions".into();
     }

@@ -41,7 +41,7 @@ fn broken(path: &Path, error: &ParquetError) -> Error {
     let words = error.to_string();
     if words.contains("Disabled feature") {
         let problem = format!("uses a compression that is not read ({words})");
-        return whole(path, &problem, "write it again with snappy, zstd or none");
+        return whole(path, &problem, "write it again with snappy, zstd, gzip or none");
     }
     whole(path, &format!("is a damaged Parquet table ({words})"), "fetch or write it again")
 }

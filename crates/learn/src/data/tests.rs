@@ -260,6 +260,8 @@ fn a_file_that_is_wrong_as_a_whole_is_an_error_that_says_so() {
         (b"{\"foo\":1,\"bar\":2}", "has the fields `foo`, `bar`"),
         (b"{\"question\":\"?\",\"answers\":[\"a\"]}", "lyceum exam"),
         (b"{\"question\":\"?\",\"steps\":[\"a\"]}", "--format samples"),
+        (b"{\"question\":\"?\"}", "lyceum practise"),
+        (b"{\"prompt\":\"?\",\"chosen\":\"a\"}", "known are lyceum samples"),
         (b"\x1f\x8b\x08\x00", "is compressed"),
         (b"PAR1 and no more", "damaged Parquet table"),
         (b"{\"question\":\"?\",\"answer\":\"\"}\n", "no line that can be used (empty-answer 1)"),
