@@ -7,8 +7,8 @@ use crate::adapter::{Loaded, STAGES};
 use crate::block::{self, Block, Buffers};
 use crate::clock::{Clock, Stage};
 use crate::kernels::{
-    Attention, Delta, Finish, Group, Inner, Kernels, LANES, LowRank, Norm, Octet, Order, Pack, Packed, Product, Row,
-    Segment, Table,
+    Attention, Delta, Finish, Group, Inner, Item, Kernels, LANES, LowRank, Norm, Octet, Order, Pack, Packed, Product,
+    Row, Segment, Table,
 };
 use crate::pool::{Pool, Shared, Worker};
 use crate::{Config, Error, Precision, Result};
@@ -58,6 +58,8 @@ struct Step<'a> {
     head_own: bool,
     head_octets: Vec<Octet>,
     groups: Vec<Group>,
+    /// For each group what attention does.
+    items: Vec<Vec<Item>>,
     /// In how many parts attention works on the queries of a kv head.
     parts: usize,
     /// Rows whose logits are needed.
@@ -182,13 +184,18 @@ impl Decoder {
         }
         // Too few units would leave threads without work.
         let parts = if !own && groups.len() * a.kv_heads < threads * 3 { a.heads / a.kv_heads } else { 1 };
+        let queries = a.heads / a.kv_heads / parts;
+        let list = |group: &Group| {
+            model.table.list(&batch.rows[group.first..group.first + group.count], &batch.paths, queries)
+        };
+        let items = groups.iter().map(list).collect();
         let head_own = shares(wanted.len()) == threads && threads > 1;
         let count = if batch.adapters.is_empty() { 0 } else { a.blocks * STAGES.len() };
         let delta = |row: &Row, at: usize| {
             Some(&batch.adapters[row.adapter? as usize].deltas[at / STAGES.len()][at % STAGES.len()])
         };
         let deltas = (0..count).map(|at| batch.rows.iter().map(|row| delta(row, at)).collect()).collect();
-        let step = Step { batch, own, octets, head_own, head_octets, groups, parts, wanted, deltas };
+        let step = Step { batch, own, octets, head_own, head_octets, groups, items, parts, wanted, deltas };
         watch.lap(Stage::Begin, Duration::ZERO);
         let (model, clock) = (&self.model, &self.clock);
         self.pool.run(&|worker| model.run(worker, &step, clock));
@@ -329,8 +336,8 @@ impl Model {
         let (keys, values) = block.offsets();
         Attention {
             rows: &step.batch.rows,
-            paths: &step.batch.paths,
             groups: &step.groups,
+            items: &step.items,
             parts: step.parts,
             qkv: &b.qkv,
             stride: b.qkv_stride,

@@ -18,6 +18,7 @@ use crate::tree::{NodeId, Tree};
 /// What a row of logits said to one branch.
 struct Reading {
     token: u32,
+    /// No number where nobody is told.
     logprob: f32,
     greedy: bool,
     /// Whether the format leaves nothing to come.
@@ -187,9 +188,12 @@ impl Scheduler {
             let summary = table.summarise(logits);
             let job = |i: usize| &live[&branches[plan.readings[i].1].request].job;
             let most = by_row[row].iter().map(|i| job(*i).top()).max().unwrap_or(0);
+            // Summing up a vocabulary takes long, and only who is told probabilities needs it.
+            let told = summary.finite && by_row[row].iter().any(|i| job(*i).tells());
+            let log_sum = if told { table.log_sum(logits, summary.largest) } else { f32::NAN };
             let mut top = if summary.finite { sampling::top(logits, most) } else { Vec::new() };
             for (logit, _) in &mut top {
-                *logit -= summary.log_sum;
+                *logit -= log_sum;
             }
             for i in &by_row[row] {
                 let (_, branch, position) = plan.readings[*i];
@@ -197,7 +201,7 @@ impl Scheduler {
                 let job = job(*i);
                 let reading = |token: u32| Reading {
                     token,
-                    logprob: logits[token as usize] - summary.log_sum,
+                    logprob: logits[token as usize] - log_sum,
                     greedy: token == summary.token,
                     complete: false,
                     problem: (!summary.finite).then_some(Problem::NotFinite),

@@ -82,6 +82,15 @@ impl Job {
         }
     }
 
+    /// Whether the answer tells log-probabilities.
+    pub fn tells(&self) -> bool {
+        match &self.ask {
+            Ask::Generate { request, .. } => request.logprobs,
+            Ask::Score { .. } => true,
+            Ask::Logits { .. } => false,
+        }
+    }
+
     /// Whether nobody waits for the answer any more.
     pub fn is_cancelled(&self) -> bool {
         match &self.ask {

@@ -42,9 +42,10 @@ pub(crate) struct Row {
 #[derive(Clone, Copy)]
 pub(crate) struct Attention<'a> {
     pub rows: &'a [Row],
-    pub paths: &'a [Vec<Segment>],
     /// Rows that are worked on together, those that share pages read them once.
     pub groups: &'a [Group],
+    /// For each group its work, by [`list`].
+    pub items: &'a [Vec<Item>],
     /// How many parts the queries of a kv head are worked on in: 1, or each alone where rows are few.
     pub parts: usize,
     /// Rows of q, k and v, `stride` values each.
@@ -106,12 +107,21 @@ impl Attention<'_> {
 }
 
 /// A page's work for some neighbouring vectors.
-#[derive(Clone, Copy)]
-struct Item {
-    block: *const u16,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Item {
     segment: Segment,
     first: usize,
     count: usize,
+}
+
+/// Where a kv head's keys and values lie.
+#[derive(Clone, Copy)]
+struct Head<'a>(&'a Attention<'a>, usize);
+
+impl Head<'_> {
+    fn block(self, segment: Segment) -> *const u16 {
+        self.0.block(segment.page, self.1).cast_const()
+    }
 }
 
 /// How many vectors a kernel takes at most, of `left`.
@@ -199,9 +209,9 @@ pub(super) unsafe fn keep<I: Isa>(task: &Attention<'_>, span: std::ops::Range<us
 /// As [`Lanes`]; nobody writes pages meanwhile.
 #[inline(always)]
 pub(super) unsafe fn attend<I: Isa>(task: &Attention<'_>, span: std::ops::Range<usize>, thread: usize) {
-    let mut items = Vec::new();
     for unit in span {
-        let group = task.groups[unit % task.groups.len()];
+        let at = unit % task.groups.len();
+        let (group, items) = (task.groups[at], &task.items[at]);
         let (head, part) = (unit / task.groups.len() / task.parts, unit / task.groups.len() % task.parts);
         let queries = task.heads / task.kv_heads / task.parts;
         let heads = head * task.heads / task.kv_heads + part * queries..;
@@ -210,10 +220,10 @@ pub(super) unsafe fn attend<I: Isa>(task: &Attention<'_>, span: std::ops::Range<
             let heads = heads.start..heads.start + queries;
             let scratch = thread * task.scratch_len;
             match (task.exact, task.head_dim) {
-                (true, _) => attend_group::<I, true, 0>(task, group, head, heads, scratch, &mut items),
+                (true, _) => attend_group::<I, true, 0>(task, group, head, heads, scratch, items),
                 // The commonest size as a constant, so that addresses are.
-                (false, 64) => attend_group::<I, false, 64>(task, group, head, heads, scratch, &mut items),
-                (false, _) => attend_group::<I, false, 0>(task, group, head, heads, scratch, &mut items),
+                (false, 64) => attend_group::<I, false, 64>(task, group, head, heads, scratch, items),
+                (false, _) => attend_group::<I, false, 0>(task, group, head, heads, scratch, items),
             }
         }
     }
@@ -228,9 +238,10 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
     kv_head: usize,
     heads: std::ops::Range<usize>,
     scratch: usize,
-    items: &mut Vec<Item>,
+    items: &[Item],
 ) {
     let dim = if DIM == 0 { task.head_dim } else { DIM };
+    let head = Head(task, kv_head);
     let queries = heads.len();
     let vectors = count * queries;
     let rows = &task.rows[first..first + count];
@@ -257,10 +268,9 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
                 }
             }
         }
-        list::<I>(task, rows, kv_head, queries, items);
         let mut at = 0;
         while at < items.len() {
-            at += score_next::<I, EXACT, DIM>(&items[at..], q, dim, scores, stride);
+            at += score_next::<I, EXACT, DIM>(head, &items[at..], q, dim, scores, stride);
         }
         for v in 0..vectors {
             let len = rows[v / queries].position as usize + 1;
@@ -275,7 +285,7 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
             let mut v = first;
             while v < first + count {
                 let n = first + count - v;
-                v += gather_some::<I, EXACT, DIM>(run, n, scores.add(v * stride), stride, dim, sums.add(v * dim));
+                v += gather_some::<I, EXACT, DIM>(head, run, n, scores.add(v * stride), stride, dim, sums.add(v * dim));
             }
         }
         for v in 0..vectors {
@@ -290,8 +300,8 @@ unsafe fn attend_group<I: Isa, const EXACT: bool, const DIM: usize>(
 
 /// Lists a group's work: pages that all rows share, some vectors after the others, then the rest of
 /// each row. For each vector the pages come in order of positions.
-fn list<I: Isa>(task: &Attention<'_>, rows: &[Row], kv_head: usize, queries: usize, items: &mut Vec<Item>) {
-    let path = |row: &Row| &task.paths[row.path as usize][..];
+pub(super) fn list<I: Isa>(rows: &[Row], paths: &[Vec<Segment>], queries: usize) -> Vec<Item> {
+    let path = |row: &Row| &paths[row.path as usize][..];
     let used = |row: &Row, s: usize| {
         path(row).get(s).filter(|segment| segment.start <= row.position).map(|segment| (segment.page, segment.start))
     };
@@ -302,10 +312,9 @@ fn list<I: Isa>(task: &Attention<'_>, rows: &[Row], kv_head: usize, queries: usi
         common += 1;
     }
     let len = |row: &Row, segment: &Segment| segment.len.min(row.position + 1 - segment.start);
-    items.clear();
+    let mut items = Vec::new();
     let mut add = |segment: &Segment, first: usize, count: usize, len: u32| {
-        let block = task.block(segment.page, kv_head).cast_const();
-        items.push(Item { block, segment: Segment { len, ..*segment }, first, count });
+        items.push(Item { segment: Segment { len, ..*segment }, first, count });
     };
     let vectors = rows.len() * queries;
     let mut v = 0;
@@ -327,11 +336,13 @@ fn list<I: Isa>(task: &Attention<'_>, rows: &[Row], kv_head: usize, queries: usi
             v += n;
         }
     }
+    items
 }
 
 /// Scores the first items that one kernel can take; returns how many.
 #[inline(always)]
 unsafe fn score_next<I: Isa, const EXACT: bool, const DIM: usize>(
+    head: Head<'_>,
     items: &[Item],
     q: *const f32,
     dim: usize,
@@ -343,7 +354,7 @@ unsafe fn score_next<I: Isa, const EXACT: bool, const DIM: usize>(
     unsafe {
         macro_rules! call {
             ($n:literal, $pages:literal) => {{
-                score::<I, EXACT, DIM, $n, $pages>(items, q, dim, scores, stride);
+                score::<I, EXACT, DIM, $n, $pages>(head, items, q, dim, scores, stride);
                 $pages
             }};
         }
@@ -376,6 +387,7 @@ unsafe fn score_next<I: Isa, const EXACT: bool, const DIM: usize>(
 /// q·k for N vectors of each of P pages; of twelve or more they must be the same vectors.
 #[inline(always)]
 unsafe fn score<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, const P: usize>(
+    head: Head<'_>,
     items: &[Item],
     q: *const f32,
     dim: usize,
@@ -387,7 +399,7 @@ unsafe fn score<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, con
         let mut keys = [std::ptr::null(); P];
         let mut queries = [q; P];
         for p in 0..P {
-            keys[p] = items[p].block;
+            keys[p] = head.block(items[p].segment);
             queries[p] = q.add(items[p].first * dim);
         }
         let mut sums = [[I::V::splat(0.0); N]; P];
@@ -468,6 +480,7 @@ unsafe fn softmax<I: Isa, const EXACT: bool>(scores: *mut f32, len: usize) -> f3
 /// Adds Σ p·v over the positions of some pages, for n vectors or fewer; returns how many.
 #[inline(always)]
 unsafe fn gather_some<I: Isa, const EXACT: bool, const DIM: usize>(
+    head: Head<'_>,
     run: &[Item],
     n: usize,
     scores: *const f32,
@@ -481,11 +494,11 @@ unsafe fn gather_some<I: Isa, const EXACT: bool, const DIM: usize>(
             ($n:literal) => {{
                 let mut d = 0;
                 while I::WIDE && d + 64 <= dim {
-                    gather::<I, EXACT, DIM, $n, 4>(run, scores, stride, dim, d, sums);
+                    gather::<I, EXACT, DIM, $n, 4>(head, run, scores, stride, dim, d, sums);
                     d += 64;
                 }
                 while d < dim {
-                    gather::<I, EXACT, DIM, $n, 1>(run, scores, stride, dim, d, sums);
+                    gather::<I, EXACT, DIM, $n, 1>(head, run, scores, stride, dim, d, sums);
                     d += 16;
                 }
                 $n
@@ -494,7 +507,7 @@ unsafe fn gather_some<I: Isa, const EXACT: bool, const DIM: usize>(
         match n {
             12.. if I::WIDE && !EXACT && dim % 32 == 0 => {
                 for d in (0..dim).step_by(32) {
-                    gather::<I, EXACT, DIM, 12, 2>(run, scores, stride, dim, d, sums);
+                    gather::<I, EXACT, DIM, 12, 2>(head, run, scores, stride, dim, d, sums);
                 }
                 12
             }
@@ -509,6 +522,7 @@ unsafe fn gather_some<I: Isa, const EXACT: bool, const DIM: usize>(
 /// The same for N vectors and C · 16 dimensions from `d` on.
 #[inline(always)]
 unsafe fn gather<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, const C: usize>(
+    head: Head<'_>,
     run: &[Item],
     scores: *const f32,
     stride: usize,
@@ -524,7 +538,8 @@ unsafe fn gather<I: Isa, const EXACT: bool, const DIM: usize, const N: usize, co
                 y[v][c] = I::V::load(sums.add(v * dim + d + c * 16));
             }
         }
-        for Item { block, segment, .. } in run {
+        for Item { segment, .. } in run {
+            let block = head.block(*segment);
             let (start, end) = (segment.start as usize, (segment.start + segment.len) as usize);
             // Where the page's first lane would stand.
             let base = start / LANES * LANES;

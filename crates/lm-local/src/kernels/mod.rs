@@ -27,7 +27,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use activations::{Activations, Octet};
-pub(crate) use attention::{Attention, Group, LANES, Row, Segment};
+pub(crate) use attention::{Attention, Group, Item, LANES, Row, Segment};
 pub(crate) use pack::{Norm, Pack};
 pub(crate) use packed::{Line, Order, Packed};
 pub(crate) use product::{Delta, Finish, Inner, LowRank, PARTS, Pair, Product};
@@ -95,12 +95,14 @@ impl Kernels {
 /// The functions of one path; only [`Table::new`] makes one, after looking at the processor.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
+    list: fn(&[Row], &[Vec<Segment>], usize) -> Vec<Item>,
     pack: unsafe fn(&Pack<'_>, Range<usize>),
     product: unsafe fn(&Product<'_>, Range<usize>),
     inner: unsafe fn(&Inner<'_>, Range<usize>),
     keep: unsafe fn(&Attention<'_>, Range<usize>),
     attend: unsafe fn(&Attention<'_>, Range<usize>, usize),
     summarise: unsafe fn(&[f32]) -> Summary,
+    log_sum: unsafe fn(&[f32], f32) -> f32,
     exponentials: unsafe fn(&[f32], f32, f32, &mut [f32]),
 }
 
@@ -108,6 +110,9 @@ macro_rules! table {
     ($name:ident, $isa:ty $(, $features:literal)?) => {
         mod $name {
             use super::*;
+            fn list(rows: &[Row], paths: &[Vec<Segment>], queries: usize) -> Vec<Item> {
+                super::attention::list::<$isa>(rows, paths, queries)
+            }
             // SAFETY (all): what the generic function asks for; the features are enabled here.
             $(#[target_feature(enable = $features)])?
             unsafe fn pack(task: &Pack<'_>, span: Range<usize>) {
@@ -134,10 +139,14 @@ macro_rules! table {
                 unsafe { super::vocabulary::summarise::<$isa>(logits) }
             }
             $(#[target_feature(enable = $features)])?
+            unsafe fn log_sum(logits: &[f32], largest: f32) -> f32 {
+                unsafe { super::vocabulary::log_sum::<$isa>(logits, largest) }
+            }
+            $(#[target_feature(enable = $features)])?
             unsafe fn exponentials(logits: &[f32], largest: f32, inverse: f32, out: &mut [f32]) {
                 unsafe { super::vocabulary::exponentials::<$isa>(logits, largest, inverse, out) }
             }
-            pub(super) const TABLE: Table = Table { pack, product, inner, keep, attend, summarise, exponentials };
+            pub(super) const TABLE: Table = Table { list, pack, product, inner, keep, attend, summarise, log_sum, exponentials };
         }
     };
 }
@@ -246,6 +255,11 @@ impl Table {
         worker.each(task.rows.len(), usize::MAX, |span| unsafe { (self.keep)(task, span) });
     }
 
+    /// What attention does for rows that are worked on together, `queries` query heads at a time.
+    pub fn list(&self, rows: &[Row], paths: &[Vec<Segment>], queries: usize) -> Vec<Item> {
+        (self.list)(rows, paths, queries)
+    }
+
     /// A phase: computes attention; or that of a thread's own rows.
     pub fn attend(&self, worker: &mut Worker<'_>, own: bool, task: &Attention<'_>) {
         let thread = worker.index;
@@ -260,9 +274,14 @@ impl Table {
         worker.each(task.units(), 1, |span| unsafe { (self.attend)(task, span, thread) });
     }
 
-    /// Largest logit, its token and ln Σ e^logit.
+    /// Largest logit and its token.
     pub fn summarise(&self, logits: &[f32]) -> Summary {
         unsafe { (self.summarise)(logits) }
+    }
+
+    /// ln Σ e^logit, of logits of which `largest` is the largest.
+    pub fn log_sum(&self, logits: &[f32], largest: f32) -> f32 {
+        unsafe { (self.log_sum)(logits, largest) }
     }
 
     /// e^((logit − largest) · inverse) for each logit.
@@ -387,7 +406,8 @@ mod tests {
                 let table = Table::new(kernels).expect("available");
                 let summary = table.summarise(&logits);
                 assert_eq!((summary.token as usize, summary.largest, summary.finite), (best, logits[best], true));
-                assert!((f64::from(summary.log_sum) - sum.ln()).abs() < 1e-5, "{summary:?}");
+                let log_sum = table.log_sum(&logits, summary.largest);
+                assert!((f64::from(log_sum) - sum.ln()).abs() < 1e-5, "{log_sum}, not {}", sum.ln());
                 let mut out = vec![0.0; len];
                 table.exponentials(&logits, summary.largest, 0.5, &mut out);
                 for (found, logit) in out.iter().zip(&logits) {
