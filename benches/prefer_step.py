@@ -1,6 +1,6 @@
 """Steps of DPO with cached references, ours and TRL's in turn, on the same pairs; see trl_step.py for the needs.
 
-    python3 benches/prefer_step.py MODEL.gguf PAIRS.jsonl --python VENV/bin/python [--rounds 7] [--steps 3] [--pairs 16]
+    python3 benches/prefer_step.py MODEL.gguf PAIRS.jsonl --python VENV/bin/python [--rounds 7] [--steps 2] [--pairs 8]
 
 PAIRS.jsonl is what `lyceum practise` found, question by question: its pairs share long beginnings, which ours computes
 once and TRL for each answer. Each round takes the next pairs of the file, so it needs rounds × pairs of them. Counted
@@ -21,8 +21,9 @@ arguments.add_argument("model")
 arguments.add_argument("pairs_file")
 arguments.add_argument("--python", required=True, help="an interpreter with torch, transformers, peft and trl")
 arguments.add_argument("--rounds", type=int, default=7)
-arguments.add_argument("--steps", type=int, default=3)
-arguments.add_argument("--pairs", type=int, default=16)
+arguments.add_argument("--steps", type=int, default=2)
+arguments.add_argument("--pairs", type=int, default=8)
+arguments.add_argument("--first", type=int, default=0, help="line of the first round's first pair, from 0")
 arguments.add_argument("--micro", type=int, default=0)
 arguments.add_argument("--compact", action="store_true")
 arguments = arguments.parse_args()
@@ -31,7 +32,8 @@ step = example("prefer_step")
 also = ["--micro", arguments.micro, *(["--compact"] if arguments.compact else [])]
 dpo, aco, theirs, held = [], [], [], True
 for number in range(arguments.rounds):
-    what = [arguments.model, arguments.pairs_file, "--first", number * arguments.pairs, "--pairs", arguments.pairs]
+    first = arguments.first + number * arguments.pairs
+    what = [arguments.model, arguments.pairs_file, "--first", first, "--pairs", arguments.pairs]
     with tempfile.TemporaryDirectory() as folder:
         do(step, *what, "--export", folder)
         dpo.append(run(step, *what, "--steps", arguments.steps))
