@@ -97,6 +97,9 @@ impl Error {
             Self::Locked { .. } => Some("wait for it to end, or choose another folder with --out".into()),
             Self::Folder { .. } => Some("choose a folder that you may write to with --out".into()),
             Self::Nothing { hint, .. } | Self::Model { hint, .. } => Some(hint.clone()),
+            Self::Decode(decode::Error::Model { source: lm::Error::Transport { .. }, .. }) => {
+                Some("start the server, then run the same command again: finished work is kept".into())
+            }
             Self::Stopped(_) => Some("run the same command again: finished work is kept and not repeated".into()),
             Self::Record(record::Error::Io { source, .. })
             | Self::Learn(learn::Error::Record(record::Error::Io { source, .. }))
@@ -121,6 +124,7 @@ impl Error {
         match self {
             Self::Recipe { .. } | Self::Nothing { .. } | Self::Documents(_) | Self::Exam(_) => 2,
             Self::Record(record::Error::Line { .. }) | Self::Weights(_) | Self::Synth(_) | Self::Tasks(_) => 2,
+            Self::Decode(decode::Error::Model { .. }) => 3,
             Self::Encode(_) | Self::Decode(_) => 2,
             Self::Learn(learn::Error::Data { .. } | learn::Error::Mixed { .. } | learn::Error::Unlearnable { .. }) => 2,
             Self::Model { .. } | Self::Lm(_) | Self::Local(_) | Self::Http(_) | Self::Learn(_) | Self::Assets(_) => 3,

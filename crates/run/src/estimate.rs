@@ -17,6 +17,14 @@ const OPEN_TOKENS: u64 = 400;
 const CONTROL_TOKENS: u64 = 60;
 /// Sentences that give one proposal, about.
 const SENTENCES_PER_FACT: u64 = 4;
+/// Tokens that the search takes for a question from documents: of eight beginnings and what follows them.
+const SEARCH_TOKENS: u64 = 300;
+/// Preferences that such a question gives, in tenths.
+const PAIRS_IN_TEN: u64 = 10;
+/// Tokens of such a preference in a row, both answers, their prompt once.
+const PAIR_TOKENS: u64 = 70;
+/// Measurements of the guard.
+const POINTS: u64 = 11;
 /// Share of the machine's matrix speed that training reaches.
 const TRAINING_SHARE: f64 = 0.6;
 /// The engine multiplies 8-bit integers about so many times faster than f32.
@@ -44,6 +52,8 @@ pub struct Estimate {
     pub seconds: f64,
     /// Peak memory in bytes.
     pub memory_bytes: u64,
+    /// What of it the training takes, besides program, weights' file and engine.
+    pub training_bytes: u64,
     /// Room that the run folder takes, in bytes.
     pub disk_bytes: u64,
     /// Matrix speed of this machine, measured just now, in 10⁹ operations a second.
@@ -108,15 +118,80 @@ pub fn estimate(recipe: &Recipe, sources: &Sources) -> Result<Estimate> {
         stage("learn", 1, training, trainer(training)),
         stage("after", sitting_shards, sitting, engine(sitting)),
     ];
+    let stages = match practising(recipe, facts, samples) {
+        None => stages,
+        Some(work) => {
+            let mut all = stages;
+            let after = all.pop();
+            all.push(stage("sample", work.shards, work.sampled, engine(work.sampled)));
+            let learned = trainer(work.learned) + engine(work.guarded);
+            all.push(stage("practise", 1, work.learned + work.guarded, learned));
+            all.extend(after);
+            all
+        }
+    };
     let seconds = stages.iter().map(|s| s.seconds).sum();
+    let training_bytes = training_memory(recipe, &checkpoint.architecture);
+    let file = std::fs::metadata(&weights).map_or(0, |file| file.len());
     let text: u64 = sentences * 160;
     Ok(Estimate {
         stages,
         seconds,
-        // f32 weights of the trainer, the engine's packed weights and its keys and values,
-        // activations of a row, and the documents twice.
-        memory_bytes: (parameters * 5.0) as u64 + ((recipe.engine.memory_mb as u64) << 20) + (600 << 20) + 2 * text,
+        // The weights' file, the engine's packed weights and its keys and values, what training adds, the
+        // documents twice, and the program.
+        memory_bytes: file
+            + parameters as u64
+            + ((recipe.engine.memory_mb as u64) << 20)
+            + training_bytes
+            + 2 * text
+            + (100 << 20),
+        training_bytes,
         disk_bytes: 4 * text + 50_000_000,
         gflops,
     })
+}
+
+/// The work of practice.
+struct Practising {
+    shards: u64,
+    /// Tokens of sampling.
+    sampled: u64,
+    /// Tokens of training.
+    learned: u64,
+    /// Tokens of the guard.
+    guarded: u64,
+}
+
+/// About how much practice there will be; none where the recipe leaves it out.
+fn practising(recipe: &Recipe, facts: u64, samples: u64) -> Option<Practising> {
+    let practise = &recipe.practise;
+    let from_tasks: u64 = practise.tasks.iter().filter_map(|spec| spec.rsplit(':').next()?.parse::<u64>().ok()).sum();
+    let banked = (facts as f64 * recipe.synth.practice) as u64;
+    let questions = (practise.questions as u64).min(banked + samples) + from_tasks;
+    let held_out = ((facts as f64 * recipe.synth.validation) as u64).min(practise.guard.questions as u64);
+    (questions > 0).then(|| Practising {
+        shards: questions.div_ceil(practise.shard_items as u64),
+        sampled: questions * SEARCH_TOKENS,
+        // The reference reads everything once more, at a third of a step's cost.
+        learned: questions * PAIRS_IN_TEN * PAIR_TOKENS * (1 + 3 * practise.learn.epochs as u64) / 30,
+        // Each answer is scored once more by the model before practice.
+        guarded: POINTS * held_out * 2 * QUESTION_TOKENS,
+    })
+}
+
+/// Bytes of the larger of the two trainings, by the trainer's own account.
+fn training_memory(recipe: &Recipe, architecture: &weights::Architecture) -> u64 {
+    let sft = &recipe.learn;
+    let layout = learn::Layout::new(architecture, sft.rank, sft.alpha, sft.targets.clone());
+    let learn = learn::memory(architecture, &layout, sft.row_tokens, 1, sft.recompute);
+    let prefer = &recipe.practise.learn;
+    if recipe.practise.questions == 0 && recipe.practise.tasks.is_empty() {
+        return learn;
+    }
+    let layout = match prefer.whole {
+        true => learn::Layout::whole(architecture),
+        false => learn::Layout::new(architecture, prefer.rank, prefer.alpha, prefer.targets.clone()),
+    };
+    let lanes = prefer.course(architecture.parameters()).lanes;
+    learn.max(learn::memory(architecture, &layout, prefer.row_tokens, lanes, prefer.recompute))
 }

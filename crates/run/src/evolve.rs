@@ -82,12 +82,7 @@ pub async fn evolve(recipe: &Recipe, out: &Path, sources: &Sources, watch: &Watc
         ..input(&adapter.join("adapter_model.safetensors"))?
     });
     sit.bench.adapter = Some(LOADED.into());
-    let learner = Learner {
-        engine,
-        base,
-        start: Some((LOADED.into(), start)),
-        identity: sit.bench.identity.clone(),
-    };
+    let learner = Learner { engine, base, start: Some((LOADED.into(), start)), identity: sit.bench.identity.clone() };
     let practised = practice(&flow, &made, &model, &learner).await?;
     if let Some((course, _)) = &practised
         && course.kept() > 0
@@ -224,8 +219,7 @@ fn report(
 
     let (course, practice) = practised.unzip();
     let between = course.iter().flat_map(Course::stages);
-    let stages: Vec<&Carried> =
-        made.stages.iter().chain([before, learned]).chain(between).chain([after]).collect();
+    let stages: Vec<&Carried> = made.stages.iter().chain([before, learned]).chain(between).chain([after]).collect();
     let costs = stages.iter().map(|carried| cost(carried)).collect();
     let manifest = Manifest {
         stage: "evolve".into(),

@@ -31,9 +31,10 @@ pub fn show(recipe: &Recipe, context: &Context) -> anyhow::Result<()> {
         text += &format!("\n{:<12} {:>7} {:>12} {:>7.0} s", stage.stage, stage.shards, stage.tokens, stage.seconds);
     }
     text += &format!(
-        "\n\nabout {:.0} minutes, {:.1} GB of memory, {:.1} GB of disk; measured speed of this machine: {:.0} GFLOPS",
+        "\n\nabout {:.0} minutes, {:.1} GB of memory ({:.2} GB of it for training), {:.1} GB of disk; measured speed of this machine: {:.0} GFLOPS",
         (estimate.seconds / 60.0).ceil(),
         estimate.memory_bytes as f64 / 1e9,
+        estimate.training_bytes as f64 / 1e9,
         estimate.disk_bytes as f64 / 1e9,
         estimate.gflops
     );

@@ -11,15 +11,13 @@ use crate::context::Context;
 /// `asdiv-small`, or `tasks:KIND-DIFFICULTY:COUNT`. Of questions that have answers, half are practised
 /// on without them, a fifth is the guard's, and the rest is the exam before and after.
 #[derive(Args)]
-#[command(
-    after_help = "Examples:  lyceum practise asdiv-small --out runs/sums\n           \
+#[command(after_help = "Examples:  lyceum practise asdiv-small --out runs/sums\n           \
                         lyceum practise questions.jsonl --bank bank.jsonl --model runs/handbook --out runs/practised\n           \
                         lyceum practise tasks:chain-3:500 --method vote-8 --loss dpo --model runs/my-pico\n           \
                         lyceum practise questions.jsonl --model http://localhost:8000/v1 --learner smollm2-135m\n           \
                         lyceum practise --pairs preferences.jsonl --set practise.learn.learning_rate=5e-5\n\n\
                   More settings: --set practise.steps=4, .beams, .rollouts, .max_tokens, .guard.kl, .learn.rank …\n\
-                  The result talks at once: lyceum chat --model RUN"
-)]
+                  The result talks at once: lyceum chat --model RUN")]
 pub struct Arguments {
     /// File of questions, named set, or tasks:KIND-DIFFICULTY:COUNT
     #[arg(required_unless_present = "pairs")]
@@ -66,8 +64,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         pairs: arguments.pairs.clone(),
         count: arguments.count,
     };
-    let practised =
-        context.block_on(run::practise(&recipe, &settings, &out, &context.sources(), &context.watch))?;
+    let practised = context.block_on(run::practise(&recipe, &settings, &out, &context.sources(), &context.watch))?;
     let mut text = format!("{}\n\n  page: {}", report::practice_text(&practised.practice), practised.page.display());
     if let Some(kept) = &practised.kept {
         text += &format!("\n  kept: {}\n  chat: lyceum chat --model {}", kept.display(), out.display());

@@ -24,8 +24,16 @@ const MEASURES: [Measure; 8] = [
     Measure { name: "divergence, nats a token", value: |g| Some((g.kl, 0.0)), say: |v| format!("{v:.3}") },
     Measure { name: "entropy, nats a token", value: |g| Some((g.entropy, 0.0)), say: |v| format!("{v:.2}") },
     Measure { name: "tokens of an answer", value: |g| Some((g.length, 0.0)), say: |v| format!("{v:.1}") },
-    Measure { name: "repeated runs of four tokens", value: |g| Some((g.repetition, 0.0)), say: |v| format!("{:.1} %", 100.0 * v) },
-    Measure { name: "wrong answer surer than a right one", value: |g| Some((g.confident_wrong?, 0.0)), say: |v| format!("{:.0} %", 100.0 * v) },
+    Measure {
+        name: "repeated runs of four tokens",
+        value: |g| Some((g.repetition, 0.0)),
+        say: |v| format!("{:.1} %", 100.0 * v),
+    },
+    Measure {
+        name: "wrong answer surer than a right one",
+        value: |g| Some((g.confident_wrong?, 0.0)),
+        say: |v| format!("{:.0} %", 100.0 * v),
+    },
 ];
 
 /// Practice: what it learned from, what the guard saw, what was kept and why.
@@ -87,8 +95,10 @@ fn one(practice: &Practice, measure: &Measure) -> Markup {
 }
 
 fn table(practice: &Practice) -> Markup {
-    let shown: Vec<&Measure> =
-        MEASURES.iter().filter(|measure| practice.guards.iter().any(|guard| (measure.value)(guard).is_some())).collect();
+    let shown: Vec<&Measure> = MEASURES
+        .iter()
+        .filter(|measure| practice.guards.iter().any(|guard| (measure.value)(guard).is_some()))
+        .collect();
     html! {
         div.scroll tabindex="0" {
             table {

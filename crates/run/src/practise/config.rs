@@ -58,7 +58,8 @@ impl Default for PractiseRecipe {
             budget: None,
             shard_items: 25,
             learner: None,
-            learn: PreferConfig::default(),
+            // A few hundred questions give a few hundred pairs: larger steps would be too few.
+            learn: PreferConfig { batch_pairs: 16, ..PreferConfig::default() },
             guard: GuardConfig::default(),
         }
     }
@@ -95,7 +96,10 @@ impl PractiseRecipe {
         }
         let method = self.method()?;
         if method.endless() && self.budget.is_none() {
-            return Err(wrong(format!("practise.method {} needs practise.budget, the tokens a question", method.name())));
+            return Err(wrong(format!(
+                "practise.method {} needs practise.budget, the tokens a question",
+                method.name()
+            )));
         }
         self.boundary.validate()?;
         self.learn.validate()?;

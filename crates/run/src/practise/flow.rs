@@ -11,9 +11,9 @@ use report::{Cost, Flow as Line, Pair, Practice};
 use weights::{Adapter, Checkpoint};
 
 use super::guard::kept;
+use super::learning::{Learning, SPIKE};
 use super::questions::Questions;
 use super::sitting::{Sitting, item};
-use super::learning::{Learning, SPIKE};
 use super::{Candidate, Sample, Task};
 use crate::carry::Carried;
 use crate::models::{self, LOADED, Model, PRACTISED, PRACTISED_WHOLE, input};
@@ -173,8 +173,7 @@ pub(crate) async fn practise_in(
     if pairs.is_empty() {
         return Ok(None);
     }
-    let (learned, held_pairs, mut held_out) =
-        hold_out(&pairs, material.validation, recipe.guard.held_out);
+    let (learned, held_pairs, mut held_out) = hold_out(&pairs, material.validation, recipe.guard.held_out);
     held_out.truncate(recipe.guard.questions);
     let taught = learned.len() as u64;
     let stage = Learning {
@@ -201,11 +200,7 @@ pub(crate) async fn practise_in(
 /// Where nobody gave questions with answers, some of the practised ones are held out with their
 /// preferences: the guard then goes by what the model says to them, and by whether it learned to
 /// prefer as elsewhere.
-fn hold_out(
-    pairs: &[Preference],
-    validation: Vec<Task>,
-    share: f64,
-) -> (Vec<Preference>, Vec<Preference>, Vec<Task>) {
+fn hold_out(pairs: &[Preference], validation: Vec<Task>, share: f64) -> (Vec<Preference>, Vec<Preference>, Vec<Task>) {
     if !validation.is_empty() {
         return (pairs.to_vec(), Vec::new(), validation);
     }

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn a_rise_and_fall_is_stopped_before_two_standard_errors_and_the_peak_is_kept() {
-        let seen = course([10, 14, 20, 20, 17, 10].iter().enumerate().map(|(i, n)| point(i as u64, &first(*n))).collect());
+        let seen =
+            course([10, 14, 20, 20, 17, 10].iter().enumerate().map(|(i, n)| point(i as u64, &first(*n))).collect());
         assert_eq!((seen.len(), kept(&seen)), (5, Some(2)));
         let (fall, error) = seen[4].fall.expect("measured");
         assert!(fall < -error && fall > -2.0 * error, "{fall} {error}");
@@ -211,7 +212,8 @@ mod tests {
     #[test]
     fn without_marks_limits_stop_and_preferences_choose() {
         let with = |step, preferred, kl| Guard { preferred: Some(preferred), kl, ..point(step, &[]) };
-        let seen = course(vec![with(0, 0.5, 0.0), with(1, 0.6, 0.1), with(2, 0.8, 0.2), with(3, 0.7, 0.3), with(4, 0.9, 0.6)]);
+        let seen =
+            course(vec![with(0, 0.5, 0.0), with(1, 0.6, 0.1), with(2, 0.8, 0.2), with(3, 0.7, 0.3), with(4, 0.9, 0.6)]);
         assert_eq!((seen.len(), kept(&seen)), (5, Some(2)));
         assert!(seen[4].stop.as_ref().expect("stopped").contains("divergence"));
         let long = course(vec![point(0, &[]), point(1, &[]), Guard { length: 31.0, ..point(2, &[]) }]);

@@ -71,10 +71,9 @@ impl Learning {
                 self.engine.add_adapter(&name, adapter)?;
                 Candidate { model: Arc::new(self.engine.clone()), adapter: Some(name) }
             }
-            Learned::Whole(checkpoint) => Candidate {
-                model: Arc::new(LocalModel::load(checkpoint, self.engine_config.clone())?),
-                adapter: None,
-            },
+            Learned::Whole(checkpoint) => {
+                Candidate { model: Arc::new(LocalModel::load(checkpoint, self.engine_config.clone())?), adapter: None }
+            }
         })
     }
 
@@ -189,7 +188,10 @@ impl Learning {
             stage: self.folder.clone(),
             record: format!("step {}", spike.step),
             reason: SPIKE.into(),
-            detail: format!("the loss of step {} {loss}{usual}; training went back to step {}", spike.step, spike.back_to),
+            detail: format!(
+                "the loss of step {} {loss}{usual}; training went back to step {}",
+                spike.step, spike.back_to
+            ),
         }
     }
 

@@ -15,13 +15,13 @@ mod sitting;
 mod task;
 
 pub use config::PractiseRecipe;
-pub use guard::{GuardConfig, Keep, kept};
-pub use flow::{Practised, Practising, practise};
 pub(crate) use flow::{Course, Learner, Material, cost, describe, practise_in};
+pub use flow::{Practised, Practising, practise};
+pub use guard::{GuardConfig, Keep, kept};
 pub(crate) use learning::{Learning, remove};
-pub(crate) use questions::generated;
 pub(crate) use measure::Candidate;
-pub(crate) use sitting::Sitting;
+pub(crate) use questions::generated;
 pub use sample::Asked;
 pub(crate) use sample::Sample;
+pub(crate) use sitting::Sitting;
 pub(crate) use task::Task;

@@ -61,8 +61,9 @@ impl Questions {
         if self.validation.is_empty() && self.exam.is_empty() {
             return Err(Error::Nothing {
                 problem: format!("{} holds neither validation nor exam questions", path.display()),
-                hint: "mark each item with \"bank\": \"validation\" (for the guard) or \"exam\" (asked before and after)"
-                    .into(),
+                hint:
+                    "mark each item with \"bank\": \"validation\" (for the guard) or \"exam\" (asked before and after)"
+                        .into(),
             });
         }
         Ok(())
