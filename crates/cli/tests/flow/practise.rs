@@ -71,6 +71,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Whether a run has come to where it is to be killed.
+type Moment<'a> = Box<dyn Fn() -> bool + 'a>;
+
 /// Starts a run and kills it as soon as `moment` is there; false, if it came to its end before.
 fn kill_at(command: &mut Command, moment: impl Fn() -> bool) -> bool {
     let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("start");
@@ -104,7 +107,7 @@ fn killed_anywhere_practice_gives_the_same_adapter() {
     let in_learning = |wanted: &dyn Fn(&str) -> bool| {
         files(&stage).iter().any(|file| file.file_name().and_then(|name| name.to_str()).is_some_and(wanted))
     };
-    let moments: [(&str, Box<dyn Fn() -> bool>); 5] = [
+    let moments: [(&str, Moment<'_>); 5] = [
         ("in sampling", Box::new(|| run_folder.join("practise/sample/done/00002.json").exists())),
         ("while the references are cached", Box::new(|| in_learning(&|name| name.starts_with("references.json")))),
         ("after a first measurement", Box::new(|| in_learning(&|name| name == "guards.jsonl"))),
