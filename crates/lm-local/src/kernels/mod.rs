@@ -92,10 +92,13 @@ impl Kernels {
     }
 }
 
+/// From rows, their paths and the query heads of a unit to the work of attention.
+type List = fn(&[Row], &[Vec<Segment>], usize) -> Vec<Item>;
+
 /// The functions of one path; only [`Table::new`] makes one, after looking at the processor.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
-    list: fn(&[Row], &[Vec<Segment>], usize) -> Vec<Item>,
+    list: List,
     pack: unsafe fn(&Pack<'_>, Range<usize>),
     product: unsafe fn(&Product<'_>, Range<usize>),
     inner: unsafe fn(&Inner<'_>, Range<usize>),
