@@ -4,7 +4,7 @@ use weights::{Architecture, Checkpoint, Part};
 
 use crate::block::Pass;
 use crate::layout::{INPUTS, Layout};
-use crate::ops::head::{Head, Wanted};
+use crate::ops::head::{CHUNK, Head, Wanted};
 use crate::ops::linear::{Linear, Trained};
 use crate::ops::rms_norm;
 use crate::ops::rope::{Angles, Heads};
@@ -105,7 +105,10 @@ impl Model {
     fn forward(&self, parameters: &[f32], row: &Row, tape: &mut Tape) {
         let (tokens, width, begin) = (row.tokens.len(), self.architecture.width, Instant::now());
         if tokens > tape.capacity {
-            *tape = Tape { spent: tape.spent, ..self.tape(tokens, tape.recompute) };
+            let (spent, recompute) = (tape.spent, tape.recompute);
+            // The old buffers go before the new ones come.
+            *tape = self.tape(0, recompute);
+            *tape = Tape { spent, ..self.tape(tokens, recompute) };
         }
         let embedding = &self.weights(parameters)[self.places.embedding.clone()];
         for (x, &token) in tape.inputs[0].chunks_exact_mut(width).zip(&row.tokens) {
@@ -124,12 +127,14 @@ impl Model {
     /// Gathers and normalises the rows that carry loss, after [`Model::forward`].
     fn gather(&self, parameters: &[f32], row: &Row, tape: &mut Tape) {
         let (width, count) = (self.architecture.width, row.learned.len());
-        let Scratch { gathered, d_gathered, d_normed, normed, inverse, targets, losses, .. } = &mut tape.scratch;
+        let Scratch { gathered, d_gathered, d_normed, normed, inverse, targets, losses, logits, .. } =
+            &mut tape.scratch;
         // A place where sequences part has several targets, so there can be more of them than tokens.
         for buffer in [&mut *gathered, d_gathered, d_normed, normed] {
             grow(buffer, count * width);
         }
         grow(inverse, count);
+        grow(logits, CHUNK.min(count) * self.architecture.vocab);
         losses.clear();
         losses.resize(count, 0.0);
         targets.clear();
@@ -494,6 +499,19 @@ mod tests {
                 assert_eq!(same, !sees, "sequence {sequence} after a change of {changed:?} at {place}");
             }
         }
+    }
+
+    #[test]
+    fn a_place_may_have_more_targets_than_a_row_has_tokens() {
+        let (model, parameters) = model(architectures()[0].clone(), 2);
+        let sequences: Vec<(Vec<u32>, usize)> = (0..20).map(|last| (vec![1, 2, 3, last], 3)).collect();
+        let tree = row(&sequences);
+        assert_eq!((tree.tokens.len(), tree.learned.len()), (3, 20));
+        let (mut tape, mut gradient) = (model.tape(3, false), vec![0.0; parameters.len()]);
+        let together = model.gradient(&parameters, &tree, 1.0, &mut tape, &mut gradient);
+        let alone =
+            sequences.iter().map(|(tokens, from)| model.loss(&parameters, &Row::single(tokens, *from), &mut tape));
+        assert!((together / alone.sum::<f64>() - 1.0).abs() < 1e-6);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::matrix::{Store, View, ViewMut, multiply};
 use super::wide::{exp, sum_of, wide};
 
 /// Rows whose logits exist at one time.
-pub const CHUNK: usize = 128;
+pub const CHUNK: usize = 256;
 
 /// What the backward pass is asked for.
 pub struct Wanted<'a> {
