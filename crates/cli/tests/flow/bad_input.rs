@@ -113,7 +113,7 @@ fn samples_without_answer_are_found_before_training() {
     );
     let output = run(setting.lyceum(&["validate", "samples.jsonl"]));
     assert!(
-        !output.status.success() && errors(&output).contains("sample s1: has an empty answer"),
+        !output.status.success() && errors(&output).contains("line 1 (s1): turn 1 of the assistant says nothing"),
         "{}",
         errors(&output)
     );

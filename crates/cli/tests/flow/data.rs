@@ -90,7 +90,7 @@ fn what_cannot_be_learned_is_said_before_anything_is_made() {
         ("empty.jsonl", "", "is empty"),
         ("mixed.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n{\"question\":\"a\",\"answer\":\"b\"}\n", "line 2"),
         ("other.jsonl", "{\"foo\":1}", "`foo`"),
-        ("bad.jsonl", "{\"prompt\":\"a\",\"completion\":7}", "content-not-text"),
+        ("bad.jsonl", "{\"prompt\":\"a\",\"completion\":7}", "field `completion` in line 1 that is a number"),
         ("long.jsonl", &format!("{{\"prompt\":\"a\",\"completion\":\"{}\"}}", "so ".repeat(900)), "too-long"),
     ] {
         setting.write(name, bytes);

@@ -1,8 +1,9 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::line::{Line, whole};
+use super::line::{Line, kind, whole};
 use crate::{Error, Result};
 
 /// What the lines of a file are.
@@ -97,6 +98,14 @@ impl Format {
 pub(super) fn detect(path: &Path, lines: &[Line]) -> Result<Format> {
     let mut told = lines.iter().filter_map(|line| Some((line, Format::of(line)?)));
     let Some((first, (format, _))) = told.next() else {
+        if let Some((line, field, value)) = lines.first().and_then(odd) {
+            let problem = format!(
+                "has a field `{field}` in {} that is {}, neither a text nor a list of turns",
+                spoken(line),
+                kind(value)
+            );
+            return Err(whole(path, &problem, "mend it; the first line tells what the others are"));
+        }
         let names = lines.first().map(|line| line.names().collect::<Vec<_>>().join("`, `"));
         let problem = match names {
             None => "has no line that can be read as a JSON object".to_string(),
@@ -117,6 +126,12 @@ pub(super) fn detect(path: &Path, lines: &[Line]) -> Result<Format> {
         }
     }
     Ok(format)
+}
+
+/// The first answer that is neither a text nor a list.
+fn odd(line: &Line) -> Option<(&Line, &'static str, &Value)> {
+    let odd = |field| line.get(field).filter(|_| !line.has_text(field) && !line.has_turns(field));
+    ["completion", "chosen", "rejected"].into_iter().find_map(|field| Some((line, field, odd(field)?)))
 }
 
 fn spoken(line: &Line) -> String {

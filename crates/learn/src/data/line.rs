@@ -32,7 +32,8 @@ impl Refusal {
 
     /// As a record, which names the file too.
     pub fn record(self, path: &Path, id: &str, place: &str) -> Drop {
-        let detail = format!("{}, {}: {}", path.display(), place.replace('-', " "), self.detail);
+        let own = if id == place { String::new() } else { format!(" ({id})") };
+        let detail = format!("{}, {}{own}: {}", path.display(), place.replace('-', " "), self.detail);
         Drop { stage: STAGE.into(), record: id.into(), reason: self.reason.into(), detail }
     }
 }

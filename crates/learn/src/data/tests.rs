@@ -226,7 +226,7 @@ fn expect(good: &str, bad: &[(&str, String)], read: impl Fn(&Path) -> Result<(us
         assert_eq!((records, drops.len()), (1, 1), "{line}");
         assert_eq!(drops[0].reason, *reason, "{line}: {}", drops[0].detail);
         assert!(REASONS.iter().any(|(known, _)| known == reason), "{reason} is not in the list");
-        assert!(drops[0].detail.contains("data.jsonl, line 3: "), "{}", drops[0].detail);
+        assert!(drops[0].detail.contains("data.jsonl, line 3"), "{}", drops[0].detail);
         // Alone it is an error that says the same.
         assert!(with(line, &read).is_err() || *reason == "duplicate", "{line}");
     }
@@ -261,6 +261,7 @@ fn a_file_that_is_wrong_as_a_whole_is_an_error_that_says_so() {
         (b"{\"question\":\"?\",\"answers\":[\"a\"]}", "lyceum exam"),
         (b"{\"question\":\"?\",\"steps\":[\"a\"]}", "--format samples"),
         (b"{\"question\":\"?\"}", "lyceum practise"),
+        (b"{\"prompt\":\"?\",\"completion\":7}", "field `completion` in line 1 that is a number"),
         (b"{\"prompt\":\"?\",\"chosen\":\"a\"}", "known are lyceum samples"),
         (b"\x1f\x8b\x08\x00", "is compressed"),
         (b"PAR1 and no more", "damaged Parquet table"),
