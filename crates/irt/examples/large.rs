@@ -42,10 +42,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let begin = Instant::now();
     let fit = Mml { model, ..Mml::default() }.fit(&responses)?;
     let seconds = begin.elapsed().as_secs_f64();
-    let off = |(found, truth): (&Item, &Item)| (found.difficulties[0] * found.slope - truth.difficulties[0] * truth.slope).powi(2);
+    let off = |(found, truth): (&Item, &Item)| {
+        (found.difficulties[0] * found.slope - truth.difficulties[0] * truth.slope).powi(2)
+    };
     let square: f64 = fit.items.iter().zip(&truth.items).map(off).sum();
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok());
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok());
     let line = serde_json::json!({
         "seconds": seconds,
         "steps": fit.steps,

@@ -95,7 +95,8 @@ impl Fit {
         let categories: Vec<usize> = (0..responses.items()).map(|item| responses.categories(item)).collect();
         let quadrature = Mml { model: self.model, ..Mml::default() }.quadrature(responses);
         let quadrature = quadrature.moved(self.population.0, self.population.1);
-        Expected::new(self.model, &categories, &Rows::new(responses, self.model), &self.numbers, &quadrature).log_likelihood
+        Expected::new(self.model, &categories, &Rows::new(responses, self.model), &self.numbers, &quadrature)
+            .log_likelihood
     }
 
     /// −2 log L + p ln n, for n persons.
