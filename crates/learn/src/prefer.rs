@@ -27,7 +27,8 @@ pub struct Preferred {
     pub spike: Option<Spike>,
     /// Preferences, of both sets, that could not be learned from, and why: `duplicate`, `bad-weight`,
     /// `no-prompt`, `no-chosen`, `no-rejected`, `no-answer`, `same-answers`, `empty-answer`,
-    /// `unknown-token`, `no-advantage`, `template`, `too-long`.
+    /// `unknown-token`, `no-advantage`, `template`, `template-prefix-mismatch`,
+    /// `template-without-generation-mark`, `too-long`, `not-learnable`.
     pub skipped: Vec<Drop>,
 }
 

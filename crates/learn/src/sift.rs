@@ -5,6 +5,7 @@ use record::{Answer, Drop, Preference, Role};
 use weights::Checkpoint;
 
 use crate::case::{Case, Completion};
+use crate::data::reason;
 use crate::example::Example;
 use crate::losses::Sides;
 use crate::{Error, Loss, PreferConfig, Result};
@@ -134,9 +135,8 @@ fn completion(
         Ok(example) => Ok(Completion::new(example, advantage)),
         Err(error) => {
             let reason = match &error {
-                Error::SampleTooLong { .. } => "too-long",
-                Error::Template { .. } => "template",
-                _ => "empty-answer",
+                Error::Sample { .. } => "empty-answer",
+                other => reason(other).unwrap_or("not-learnable"),
             };
             Err((reason, error.to_string()))
         }

@@ -192,17 +192,24 @@ fn speaks_often(line: &Line) -> bool {
     messages.is_some_and(|turns| turns.iter().filter(speaks).count() > 1)
 }
 
-/// A drop for a record that the model cannot learn, if that is what went wrong.
-pub(crate) fn unlearnable(error: &Error) -> Option<Drop> {
-    let (id, reason) = match error {
-        Error::SampleTooLong { id, .. } => (id, "too-long"),
-        Error::Sample { id, .. } => (id, "not-learnable"),
-        Error::Template { id, source: weights::Error::UnstableTemplate { .. } } => (id, "template-prefix-mismatch"),
-        Error::Template { id, source: weights::Error::UnopenedTemplate { .. } } => {
-            (id, "template-without-generation-mark")
-        }
-        Error::Template { id, .. } => (id, "template"),
+/// Why the model cannot learn a record, in a stable word, if that is what went wrong.
+pub(crate) fn reason(error: &Error) -> Option<&'static str> {
+    use weights::Error::{UnopenedTemplate, UnstableTemplate};
+    Some(match error {
+        Error::SampleTooLong { .. } => "too-long",
+        Error::Sample { .. } => "not-learnable",
+        Error::Template { source: UnstableTemplate { .. }, .. } => "template-prefix-mismatch",
+        Error::Template { source: UnopenedTemplate { .. }, .. } => "template-without-generation-mark",
+        Error::Template { .. } => "template",
         _ => return None,
+    })
+}
+
+/// A drop for a record that the model cannot learn.
+pub(crate) fn unlearnable(error: &Error) -> Option<Drop> {
+    let (Error::SampleTooLong { id, .. } | Error::Sample { id, .. } | Error::Template { id, .. }) = error else {
+        return None;
     };
-    Some(Drop { stage: STAGE.into(), record: id.clone(), reason: reason.into(), detail: error.to_string() })
+    let (record, reason) = (id.clone(), reason(error)?.into());
+    Some(Drop { stage: STAGE.into(), record, reason, detail: error.to_string() })
 }
