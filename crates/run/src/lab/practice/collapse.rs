@@ -17,7 +17,7 @@ use crate::verbs::Flow;
 use crate::{Error, Recipe, Result, Watch};
 
 /// Steps between two looks of the guard.
-const EVERY: u64 = 10;
+const EVERY: u64 = 5;
 /// How far the kept point may lie below the best one, as a share of 1.
 const NEAR: f64 = 0.03;
 

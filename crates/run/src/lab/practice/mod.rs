@@ -187,3 +187,78 @@ async fn practise(flow: &Flow<'_>, pupil: &Pupil, entry: &Entry, spent: &mut Spe
     let last = pupil.sit_at(flow, &course, course.last(), &pupil.exam).await?;
     Ok(Outcome { lessons, course, kept, last })
 }
+
+#[cfg(test)]
+mod tests {
+    use decode::practice::Method;
+    use lm_local::LocalModel;
+    use record::{Guard, Input};
+
+    use super::pupil::Problems;
+    use super::*;
+    use crate::lab::pico;
+    use crate::pretrain::fresh;
+    use crate::pull::Sources;
+
+    /// An untrained decoder with problems.
+    fn pupil(k: u64, sizes: Sizes) -> Pupil {
+        let samples: Vec<_> = pico::mixture(Split::Train, 0, 20, k)
+            .expect("problems")
+            .iter()
+            .map(|problem| problem.sample().expect("train"))
+            .collect();
+        let base = fresh(&samples, "pico-200k", 0, k).expect("a decoder");
+        let Problems { practice, guard, exam } = Problems::new(sizes, k).expect("problems");
+        let config = lm_local::Config { memory_mb: 64, ..lm_local::Config::default() };
+        Pupil {
+            name: format!("untrained {k}"),
+            folder: k.to_string(),
+            seed: k,
+            engine: LocalModel::load(&base, config).expect("an engine"),
+            identity: vec![Input { path: "base".into(), sha256: base.sha256.clone() }],
+            base: base.into(),
+            practice,
+            guard: guard.into(),
+            exam: exam.into(),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn rivals_spend_what_genius_spent_and_the_same_command_gives_the_same_table() {
+        let out = tempfile::tempdir().expect("tempdir");
+        let (recipe, watch) = (Recipe::default(), Watch::new(|_| {}, None, None));
+        let sources = Sources { options: assets::Options::default(), watch: watch.clone() };
+        let flow = Flow::open(&recipe, out.path(), &sources, &watch).expect("a run");
+        let settings = Settings { problems: 8, seeds: 2, questions: 4, guard: 6, contestants: Vec::new() };
+        let pupils = [1, 2].map(|k| pupil(k, settings.sizes(Split::Exam)));
+        let entries = || {
+            let entry = |contestant: Contestant| Entry { rate: 1e-3, folder: contestant.name(), contestant };
+            chosen(&["greedy+sft", "genius+dpo", MEASURE]).expect("known").into_iter().map(entry).collect()
+        };
+        let lab = table(&flow, "practice", &settings, &pupils, entries(), out.path()).await.expect("a table");
+        let names: Vec<_> = lab.rows.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!((names, lab.before.n), (vec![MEASURE, "greedy+sft", "genius+dpo"], 16));
+        assert_eq!((lab.rows[0].training, lab.rows[0].decode), (lab.rows[2].training, lab.rows[2].decode));
+        assert!(lab.rows[1].training <= lab.rows[0].training && lab.rows[1].decode < lab.rows[0].decode);
+        let passes = lab.rows[1].training / lab.rows[0].training;
+        assert!(passes > 0.5, "a small set is passed over until the tokens are spent: {:?}", lab.rows);
+        assert_eq!(
+            lab.claims.iter().map(|claim| claim.pair.1.as_str()).collect::<Vec<_>>(),
+            ["base", "genius+dpo", "greedy+sft"]
+        );
+
+        // Before its first step a model is its own reference.
+        let guards: Vec<Guard> =
+            record::shard::read_jsonl(&out.path().join("learn/1/genius+aco/guards.jsonl")).expect("points");
+        assert!(guards[0].step == 0 && guards[0].kl.abs() < 0.02 && guards[0].length > 0.0, "{:?}", guards[0]);
+
+        let genius = pupils[0].sample(&flow, &Method::parse("genius").expect("known"), None).await.expect("lessons");
+        let vote = Method::parse("vote").expect("known");
+        let vote = pupils[0].sample(&flow, &vote, Some(&genius.spent)).await.expect("lessons");
+        assert_eq!(vote.spent.len(), 4);
+        assert!(vote.spent.iter().all(|(question, tokens)| *tokens <= genius.spent[question] && *tokens > 0));
+
+        let again = table(&flow, "practice", &settings, &pupils, entries(), out.path()).await.expect("a table");
+        assert_eq!(again, lab);
+    }
+}
