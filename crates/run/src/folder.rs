@@ -48,6 +48,7 @@ impl RunFolder {
             Err(TryLockError::WouldBlock) => return Err(Error::Locked { folder: root.into() }),
             Err(TryLockError::Error(source)) => return Err(fail("lock", &path)(source)),
         }
+        sweep(root);
         let path = root.join("ledger.jsonl");
         let ledger = File::options().create(true).append(true).open(&path).map_err(fail("write", &path))?;
         Ok(Self { root: root.into(), ledger, _lock: lock })
@@ -72,5 +73,40 @@ impl RunFolder {
         (&self.ledger)
             .write_all(&line)
             .map_err(|source| record::Error::io("write", self.root.join("ledger.jsonl"), source).into())
+    }
+}
+
+/// Removes what killed processes left half written (`NAME.PID.tmp`): the lock says that none of them is
+/// still at work here. What cannot be read or removed stays; it is in nobody's way.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, kind) = (entry.path(), entry.file_type());
+        if kind.as_ref().is_ok_and(|kind| kind.is_dir()) {
+            sweep(&path);
+        } else if kind.is_ok_and(|kind| kind.is_file()) && half_written(&path) {
+            fs::remove_file(&path).ok();
+        }
+    }
+}
+
+fn half_written(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".tmp"));
+    let number = name.and_then(|name| name.rsplit_once('.')).map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_half_written_is_swept_away() {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let deep = folder.path().join("practise/learn");
+        fs::create_dir_all(&deep).expect("folder");
+        let files = ["recipe.toml.17.tmp", "practise/learn/a.safetensors.4.tmp", "mine.tmp", "a.17.txt"];
+        files.iter().for_each(|name| fs::write(folder.path().join(name), "x").expect("file"));
+        RunFolder::open(folder.path()).expect("a run");
+        assert_eq!(files.map(|name| folder.path().join(name).exists()), [false, false, true, true]);
     }
 }
