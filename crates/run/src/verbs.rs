@@ -222,18 +222,20 @@ pub async fn learn_sft(
     let flow = Flow::open(recipe, out, sources, watch)?;
     let model = flow.model()?;
     let (_, base) = base_of(&model, &recipe.model)?;
-    let mut inputs = model.identity.clone();
+    let (base, mut inputs) = (base.clone(), model.identity.clone());
+    // Training needs the weights only; the engine's memory goes back before it begins.
+    drop(model);
     inputs.push(input(samples)?);
-    let (samples, mut drops) = learnable(samples, read, turns, base, recipe, watch)?;
+    let (samples, mut drops) = learnable(samples, read, turns, &base, recipe, watch)?;
     let mut held = Vec::new();
     if let (Some(path), Some(data)) = (validation, held_out) {
         inputs.push(input(path)?);
-        let (samples, more) = learnable(path, data, turns, base, recipe, watch)?;
+        let (samples, more) = learnable(path, data, turns, &base, recipe, watch)?;
         held = samples;
         drops.extend(more);
     }
     let config = recipe.training();
-    let learn = Learn { base: base.clone(), samples, validation: held, inputs, config, turns, drops };
+    let learn = Learn { base, samples, validation: held, inputs, config, turns, drops };
     let carried = learn_in(&flow, &learn).await?;
     let steps: Vec<_> = pick(&carried.records, |r| if let Record::Step(s) = r { Some(s) } else { None });
     Ok((carried.folder.join("adapter"), steps.last().map_or(f64::NAN, |step| step.loss)))
@@ -283,6 +285,9 @@ pub async fn learn_prefer(
         }
         None => model.start.clone(),
     };
+    let base = base.clone();
+    // Training needs the weights only; the engine's memory goes back before it begins.
+    drop(model);
     inputs.push(input(&asked.pairs)?);
     tell_drops(&asked.pairs, &pairs.drops, watch);
     let mut drops = pairs.drops;
@@ -297,7 +302,7 @@ pub async fn learn_prefer(
     }
     let config = recipe.preferring();
     let root = out.to_path_buf();
-    let stage = Prefer { root, base: base.clone(), start, pairs: pairs.records, validation, inputs, config, drops };
+    let stage = Prefer { root, base, start, pairs: pairs.records, validation, inputs, config, drops };
     let carried = learn_in(&flow, &stage).await?;
     let steps = pick(&carried.records, |r| if let Record::Step(step) = r { Some(step) } else { None });
     Ok((out.join(stage.result().0), steps))
