@@ -78,7 +78,7 @@ fn conditional() {
 
 #[test]
 fn errors_of_slopes_and_difficulties() {
-    // As other programs print them for the 2PL model of these data.
+    // R's ltm prints these for the 2PL model of these data; written down from memory, not from a run.
     let settings = Mml { model: Model::TwoPl, tolerance: 1e-8, ..Mml::default() };
     let given = responses(&LSAT6);
     let fit = settings.fit(&given).expect("fit");
