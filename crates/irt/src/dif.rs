@@ -1,4 +1,7 @@
 //! Differential item functioning: is an item harder for one group than for another of equal ability?
+//!
+//! Everywhere `focal` has an entry for each person of the responses; another length is a mistake of the
+//! caller and panics.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +43,7 @@ pub struct MantelHaenszel {
 /// taken out of the anchor and everything is computed again until the anchor stays the same. None for
 /// items with more categories or without persons of both groups at a common score.
 pub fn mantel_haenszel(responses: &Responses, focal: &[bool], purify: bool) -> Vec<Option<MantelHaenszel>> {
+    assert_eq!(focal.len(), responses.persons(), "a group for each person");
     let mut anchor = vec![true; responses.items()];
     let mut found: Vec<Option<MantelHaenszel>> = Vec::new();
     for _ in 0..if purify { 10 } else { 1 } {
@@ -130,6 +134,7 @@ pub struct Logistic {
 
 /// Logistic-regression DIF (Swaminathan and Rogers 1990) on the raw score.
 pub fn logistic(responses: &Responses, focal: &[bool]) -> Vec<Option<Logistic>> {
+    assert_eq!(focal.len(), responses.persons(), "a group for each person");
     let raw: Vec<f64> = (0..responses.persons()).map(|person| responses.raw(person) as f64).collect();
     let n = raw.len() as f64;
     let mean = raw.iter().sum::<f64>() / n;
@@ -203,6 +208,7 @@ pub struct Wald {
 /// that the mean difficulty of items is equal, which their covariances know. Adjust the p of many items
 /// by [`crate::significance::benjamini_hochberg`].
 pub fn wald(responses: &Responses, focal: &[bool], settings: &Mml) -> Result<Vec<Option<Wald>>> {
+    assert_eq!(focal.len(), responses.persons(), "a group for each person");
     let settings = Mml { model: Model::Rasch, ..*settings };
     // Difficulties −d on the Rasch scale, less their mean, and the variances of those.
     let centred = |wanted: bool| -> Result<Option<Vec<(f64, f64)>>> {

@@ -63,7 +63,7 @@ pub struct Facets {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Points of the quadrature.
+    /// Points of the quadrature, 11 to 1001.
     pub points: usize,
     /// Steps at most.
     pub steps: usize,
@@ -115,6 +115,9 @@ struct Pass {
 
 /// Fits a design of so many persons; `sizes` are the numbers of elements of each facet.
 pub fn fit(marks: &[Mark], persons: usize, sizes: &[usize], settings: &Settings) -> Result<Facets> {
+    if !(11..=1001).contains(&settings.points) {
+        return Err(Error::Setting { setting: "points", problem: "must lie between 11 and 1001".into() });
+    }
     let data = Data::new(marks, persons, sizes)?;
     let quadrature = Quadrature::normal(settings.points);
     let mut numbers = Numbers {
@@ -545,5 +548,7 @@ mod tests {
         assert!(error(&[mark(0, 1), mark(2, 0)]).contains("response 1: element 2"));
         assert!(error(&[mark(0, 0), mark(1, 2)]).contains("score 1"));
         assert!(error(&[]).contains("no marks"));
+        let few = Settings { points: 1, ..Settings::default() };
+        assert!(fit(&[mark(0, 1)], 1, &[2], &few).expect_err("must fail").to_string().contains("points"));
     }
 }

@@ -187,8 +187,15 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
             let (weights, _) = run::models::locate(&recipe.model, &sources)?;
             let data = learn::data::open(file, *turns).map_err(run::Error::from)?;
             let checkpoint = weights::Checkpoint::open(&weights).map_err(run::Error::from)?;
-            let most = recipe.learn.row_tokens.min(checkpoint.architecture.context);
-            let seen = learn::inspect(&data, &checkpoint.tokenizer, most, recipe.learn.truncate, *n);
+            // Each kind is shown as the verb that learns it would take it.
+            let (row, truncate) = match &data {
+                learn::data::Either::Samples(_) => (recipe.learn.row_tokens, recipe.learn.truncate),
+                learn::data::Either::Preferences(_) => {
+                    (recipe.practise.learn.row_tokens, recipe.practise.learn.truncate)
+                }
+            };
+            let most = row.min(checkpoint.architecture.context);
+            let seen = learn::inspect(&data, &checkpoint.tokenizer, most, truncate, *n);
             context.print(&seen, told(&seen))
         }
     }
