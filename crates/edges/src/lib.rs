@@ -27,6 +27,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("learn", &["record", "weights"]),
     ("irt", &[]),
     ("scaling", &[]),
+    ("marks", &[]),
     // The open-book exam takes the retriever by its type; `rag` is pure and has no model behind it.
     ("exam", &["lm", "rag", "record"]),
     // A report draws comparisons, by the type that the exam gives.

@@ -224,7 +224,8 @@ fn two_strategies_stand_beside_each_other_and_settings_are_sent() {
     ask(&mut browser, QUESTION);
     done(&mut browser);
     browser.wait("document.querySelectorAll('.pane').length === 2");
-    assert_eq!(nodes(&mut browser), 129 + 9);
+    // A tree is drawn with the next frame, which may come after the last answer.
+    browser.wait(&format!("document.querySelectorAll('[role=treeitem]').length === {}", 129 + 9));
     let place =
         |n: u8, side: &str| format!("document.querySelectorAll('.pane .ground')[{n}].getBoundingClientRect().{side}");
     let apart = format!(

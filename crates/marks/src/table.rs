@@ -1,0 +1,254 @@
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Who was examined: a model with its settings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    /// Unique in the table.
+    pub name: String,
+    /// The model that it is a variant of; persons of one base are not independent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// A group to compare, e.g. for differential item functioning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// When its weights were public, as YYYY-MM-DD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// Unique in the table. Items of several tasks are named `TASK/ID`.
+    pub id: String,
+    /// The task or subject that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Its type, e.g. `choice`, `blank`, `open`, `essay`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What it shares with other items (a passage, a fact): the cluster of standard errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// The question, if the log tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Difficulty that somebody stated, on that person's scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difficulty: Option<f64>,
+    /// Score of a blind guess, as a share of `max`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chance: Option<f64>,
+    /// The most that it gives.
+    pub max: f64,
+}
+
+impl Item {
+    /// An item that gives 0 to `max`, of which nothing else is known.
+    pub fn new(id: impl Into<String>, max: f64) -> Self {
+        let id = id.into();
+        Self { id, subject: None, kind: None, cluster: None, text: None, difficulty: None, chance: None, max }
+    }
+}
+
+/// One score: 16 bytes, so that 10⁸ take 1.6 GB.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Place in [`Marks::persons`].
+    pub person: u32,
+    /// Place in [`Marks::items`].
+    pub item: u32,
+    /// Place in [`Marks::graders`]; [`Row::NOBODY`] where no grader is named.
+    pub grader: u16,
+    /// Number of the attempt (epoch, repetition), from 0.
+    pub attempt: u16,
+    /// 0 to the item's most.
+    pub score: f32,
+}
+
+impl Row {
+    /// The grader of a score that names none.
+    pub const NOBODY: u16 = u16::MAX;
+}
+
+/// A person's scores on an item, over graders and attempts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cell {
+    /// Place in [`Marks::persons`].
+    pub person: u32,
+    /// Place in [`Marks::items`].
+    pub item: u32,
+    /// Mean score.
+    pub score: f64,
+    /// How many scores it is the mean of.
+    pub count: u32,
+}
+
+/// Scores of persons on items, with gaps wherever a person did not meet an item.
+#[derive(Debug, Clone, Default)]
+pub struct Marks {
+    persons: Vec<Person>,
+    items: Vec<Item>,
+    graders: Vec<String>,
+    rows: Vec<Row>,
+    person_by_name: HashMap<String, u32>,
+    item_by_id: HashMap<String, u32>,
+    grader_by_name: HashMap<String, u16>,
+}
+
+impl Marks {
+    /// Persons, in the order of their first row.
+    pub fn persons(&self) -> &[Person] {
+        &self.persons
+    }
+
+    /// Items, in the order of their first row.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// Graders, in the order of their first row.
+    pub fn graders(&self) -> &[String] {
+        &self.graders
+    }
+
+    /// All scores, in the order in which they came.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Place of a person by name, entered if new.
+    pub fn person(&mut self, name: &str) -> Result<u32> {
+        if let Some(&at) = self.person_by_name.get(name) {
+            return Ok(at);
+        }
+        let at = place(self.persons.len(), u32::MAX as usize, "persons")? as u32;
+        self.persons.push(Person { name: name.into(), ..Person::default() });
+        self.person_by_name.insert(name.into(), at);
+        Ok(at)
+    }
+
+    /// Place of an item by id, entered by `new` if it is not there.
+    pub fn item(&mut self, id: &str, new: impl FnOnce() -> Item) -> Result<u32> {
+        if let Some(&at) = self.item_by_id.get(id) {
+            return Ok(at);
+        }
+        let at = place(self.items.len(), u32::MAX as usize, "items")? as u32;
+        self.items.push(Item { id: id.into(), ..new() });
+        self.item_by_id.insert(id.into(), at);
+        Ok(at)
+    }
+
+    /// Place of a grader by name, entered if new.
+    pub fn grader(&mut self, name: &str) -> Result<u16> {
+        if let Some(&at) = self.grader_by_name.get(name) {
+            return Ok(at);
+        }
+        let at = place(self.graders.len(), Row::NOBODY as usize, "graders")? as u16;
+        self.graders.push(name.into());
+        self.grader_by_name.insert(name.into(), at);
+        Ok(at)
+    }
+
+    /// What is known of a person, to be added to.
+    pub fn person_mut(&mut self, at: u32) -> &mut Person {
+        &mut self.persons[at as usize]
+    }
+
+    /// What is known of an item, to be added to.
+    pub fn item_mut(&mut self, at: u32) -> &mut Item {
+        &mut self.items[at as usize]
+    }
+
+    /// Enters a score; refuses one that is not finite or lies outside 0..=max of its item.
+    pub fn push(&mut self, row: Row) -> Result<()> {
+        let item = &self.items[row.item as usize];
+        let score = f64::from(row.score);
+        // A score such as 0.1 is a little more than itself in 32 bits.
+        if !(score >= 0.0 && score <= item.max * (1.0 + 1e-6)) {
+            let person = self.persons[row.person as usize].name.clone();
+            return Err(Error::Score { person, item: item.id.clone(), score, max: item.max });
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// Means over graders and attempts, by person, then item.
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
+        let key = |at: &u32| (self.rows[*at as usize].person, self.rows[*at as usize].item);
+        order.sort_by_key(key);
+        let mut cells: Vec<Cell> = Vec::new();
+        for at in order {
+            let Row { person, item, score, .. } = self.rows[at as usize];
+            match cells.last_mut() {
+                Some(last) if last.person == person && last.item == item => {
+                    last.count += 1;
+                    last.score += f64::from(score);
+                }
+                _ => cells.push(Cell { person, item, score: f64::from(score), count: 1 }),
+            }
+        }
+        for cell in &mut cells {
+            cell.score /= f64::from(cell.count);
+        }
+        cells
+    }
+
+    /// The subjects, each with the places of its items; items without one stand under `""`.
+    pub fn subjects(&self) -> BTreeMap<&str, Vec<u32>> {
+        let mut subjects: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for (at, item) in self.items.iter().enumerate() {
+            subjects.entry(item.subject.as_deref().unwrap_or_default()).or_default().push(at as u32);
+        }
+        subjects
+    }
+}
+
+fn place(len: usize, most: usize, what: &'static str) -> Result<usize> {
+    if len < most { Ok(len) } else { Err(Error::TooMany { what, most }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Marks {
+        let mut marks = Marks::default();
+        let (ann, bob) = (marks.person("ann").expect("room"), marks.person("bob").expect("room"));
+        let sum = marks.item("sum", || Item::new("sum", 2.0)).expect("room");
+        let word =
+            marks.item("word", || Item { subject: Some("english".into()), ..Item::new("word", 1.0) }).expect("room");
+        let (one, two) = (marks.grader("one").expect("room"), marks.grader("two").expect("room"));
+        for (person, item, grader, score) in
+            [(bob, sum, one, 1.0), (ann, word, Row::NOBODY, 1.0), (bob, sum, two, 2.0), (ann, sum, one, 0.0)]
+        {
+            marks.push(Row { person, item, grader, attempt: 0, score }).expect("fits");
+        }
+        marks
+    }
+
+    #[test]
+    fn cells_are_means_over_graders() {
+        let marks = table();
+        let cells: Vec<_> = marks.cells().iter().map(|c| (c.person, c.item, c.score, c.count)).collect();
+        assert_eq!(cells, [(0, 0, 0.0, 1), (0, 1, 1.0, 1), (1, 0, 1.5, 2)]);
+        assert_eq!(marks.subjects().into_iter().collect::<Vec<_>>(), [("", vec![0]), ("english", vec![1])]);
+    }
+
+    #[test]
+    fn names_are_entered_once_and_impossible_scores_are_refused() {
+        let mut marks = table();
+        assert_eq!((marks.person("ann").expect("room"), marks.persons().len()), (0, 2));
+        for score in [-0.5, 2.5, f32::NAN, f32::INFINITY] {
+            let row = Row { person: 1, item: 0, grader: Row::NOBODY, attempt: 0, score };
+            let error = marks.push(row).expect_err("impossible").to_string();
+            assert!(error.contains("\"bob\"") && error.contains("\"sum\""), "{error}");
+        }
+        assert_eq!(marks.rows().len(), 4);
+    }
+}
