@@ -51,22 +51,62 @@ struct Files {
 ///
 /// Several addresses of one model are written with commas between them.
 pub fn load(name: &str, recipe: &Recipe, sources: &pull::Sources) -> Result<Model> {
-    if name.starts_with("http://") || name.starts_with("https://") {
+    if is_address(name) {
         return remote(name, &recipe.remote, &sources.options.cache);
     }
-    let files = find(name, sources)?;
-    let checkpoint = Arc::new(Checkpoint::open(&files.weights)?);
-    let local = LocalModel::load(&checkpoint, recipe.engine.clone())?;
-    let mut identity = vec![Input { path: checkpoint.name.clone(), sha256: checkpoint.sha256.clone() }];
-    let (mut adapter, mut start) = (None, None);
-    if let Some(folder) = files.adapter {
-        let loaded = Adapter::load(&folder, &checkpoint.architecture)?;
-        local.add_adapter(LOADED, &loaded)?;
-        identity.push(input(&folder.join("adapter_model.safetensors"))?);
-        (adapter, start) = (Some(LOADED.to_string()), Some(Arc::new(loaded)));
+    let Weights { base, start, identity } = weights(name, sources)?;
+    let local = LocalModel::load(&base, recipe.engine.clone())?;
+    let mut adapter = None;
+    if let Some(start) = &start {
+        local.add_adapter(LOADED, start)?;
+        adapter = Some(LOADED.to_string());
     }
     let shared = Arc::new(local.clone());
-    Ok(Model { shared, adapter, start, local: Some((local, checkpoint)), meter: Arc::new(|| 0.0), identity })
+    Ok(Model { shared, adapter, start, local: Some((local, base)), meter: Arc::new(|| 0.0), identity })
+}
+
+/// What can be trained: weights without an engine, which would take as much memory again.
+pub(crate) struct Weights {
+    pub base: Arc<Checkpoint>,
+    /// The adapter that a run learned, to learn on from.
+    pub start: Option<Arc<Adapter>>,
+    pub identity: Vec<Input>,
+}
+
+/// Weights that lie on this machine, or are fetched.
+pub(crate) fn weights(name: &str, sources: &pull::Sources) -> Result<Weights> {
+    if is_address(name) {
+        return Err(far(name));
+    }
+    let files = find(name, sources)?;
+    let base = Arc::new(Checkpoint::open(&files.weights)?);
+    let mut identity = vec![Input { path: base.name.clone(), sha256: base.sha256.clone() }];
+    let mut start = None;
+    if let Some(folder) = files.adapter {
+        start = Some(Arc::new(Adapter::load(&folder, &base.architecture)?));
+        identity.push(input(&folder.join("adapter_model.safetensors"))?);
+    }
+    Ok(Weights { base, start, identity })
+}
+
+/// A model whose weights are not here.
+pub(crate) fn far(name: &str) -> Error {
+    Error::Model {
+        problem: format!("{name} answers over the network; its weights cannot be trained from here"),
+        hint: "give weights (a GGUF file, a Hugging Face folder, an asset's name) to learn".into(),
+    }
+}
+
+/// A model whose adapter a second one is not learned on top of.
+pub(crate) fn adapted(name: &str) -> Error {
+    Error::Model {
+        problem: format!("{name} already answers through an adapter; a second one is not learned on top of it"),
+        hint: format!("merge it first: `lyceum export {name} --to hf --out merged`, then --model merged"),
+    }
+}
+
+fn is_address(name: &str) -> bool {
+    name.starts_with("http://") || name.starts_with("https://")
 }
 
 /// The default encoder (all-MiniLM-L6-v2), fetched if need be.

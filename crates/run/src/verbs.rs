@@ -13,7 +13,7 @@ use serde::Serialize;
 use weights::{Adapter, Checkpoint};
 
 use crate::carry::{Carried, Stage, carry};
-use crate::models::{self, Model, input};
+use crate::models::{self, Model, Weights, input};
 use crate::plan::Record;
 use crate::pull::Sources;
 use crate::stages::{self, Bench, Facts, Learn, Paper, Prefer, Read, Select, Sit, Word};
@@ -220,11 +220,10 @@ pub async fn learn_sft(
     let read = data::samples(samples, turns)?;
     let held_out = validation.map(|path| data::samples(path, turns)).transpose()?;
     let flow = Flow::open(recipe, out, sources, watch)?;
-    let model = flow.model()?;
-    let (_, base) = base_of(&model, &recipe.model)?;
-    let (base, mut inputs) = (base.clone(), model.identity.clone());
-    // Training needs the weights only; the engine's memory goes back before it begins.
-    drop(model);
+    let Weights { base, start, identity: mut inputs } = models::weights(&recipe.model, sources)?;
+    if start.is_some() {
+        return Err(models::adapted(&recipe.model));
+    }
     inputs.push(input(samples)?);
     let (samples, mut drops) = learnable(samples, read, turns, &base, recipe, watch)?;
     let mut held = Vec::new();
@@ -275,19 +274,14 @@ pub async fn learn_prefer(
         None => {}
     }
     let flow = Flow::open(&recipe, out, sources, watch)?;
-    let model = flow.model()?;
-    let (_, base) = model.local.as_ref().ok_or_else(|| remote(&recipe.model))?;
-    let mut inputs = model.identity.clone();
+    let Weights { base, start, identity: mut inputs } = models::weights(&recipe.model, sources)?;
     let start = match &asked.start {
         Some(folder) => {
             inputs.push(input(&folder.join("adapter_model.safetensors"))?);
             Some(Arc::new(Adapter::load(folder, &base.architecture)?))
         }
-        None => model.start.clone(),
+        None => start,
     };
-    let base = base.clone();
-    // Training needs the weights only; the engine's memory goes back before it begins.
-    drop(model);
     inputs.push(input(&asked.pairs)?);
     tell_drops(&asked.pairs, &pairs.drops, watch);
     let mut drops = pairs.drops;
@@ -356,19 +350,9 @@ pub(crate) async fn learn_in(flow: &Flow<'_>, learn: &dyn Stage) -> Result<Carri
 /// The engine and the weights that an adapter can be learned for.
 pub(crate) fn base_of<'a>(model: &'a Model, name: &str) -> Result<&'a (LocalModel, Arc<Checkpoint>)> {
     if model.adapter.is_some() {
-        return Err(Error::Model {
-            problem: format!("{name} already answers through an adapter; a second one is not learned on top of it"),
-            hint: format!("merge it first: `lyceum export {name} --to hf --out merged`, then --model merged"),
-        });
+        return Err(models::adapted(name));
     }
-    model.local.as_ref().ok_or_else(|| remote(name))
-}
-
-fn remote(name: &str) -> Error {
-    Error::Model {
-        problem: format!("{name} answers over the network; its weights cannot be trained from here"),
-        hint: "give weights (a GGUF file, a Hugging Face folder, an asset's name) to learn".into(),
-    }
+    model.local.as_ref().ok_or_else(|| models::far(name))
 }
 
 /// An exam that was sat.
