@@ -77,6 +77,11 @@ pub fn cml(responses: &Responses, tolerance: f64, most_steps: usize) -> Result<C
             return Err(Error::Data { problem, hint });
         }
     }
+    let informative = |person: usize| {
+        let most: usize = responses.of(person).map(|(item, _)| responses.categories(item) - 1).sum();
+        (1..most).contains(&responses.raw(person))
+    };
+    responses.select(informative).whole()?;
     let mut d: Vec<f64> =
         scored.iter().flat_map(|scored| scored[1..].iter().map(|n| (n / scored[0]).ln()).collect::<Vec<_>>()).collect();
     let counts: Vec<f64> = scored.iter().flat_map(|scored| scored[1..].to_vec()).collect();
@@ -130,6 +135,73 @@ pub fn cml(responses: &Responses, tolerance: f64, most_steps: usize) -> Result<C
         })
         .collect();
     Ok(Cml { difficulties, log_likelihood, steps, converged })
+}
+
+impl Cml {
+    /// Standard errors of the difficulties less the mean of all: the conditional information is the
+    /// covariance of the counts, which differences of their expectations give. Each step costs two passes.
+    /// None where the data do not determine them.
+    pub fn errors(&self, responses: &Responses) -> Option<Vec<Vec<f64>>> {
+        let groups = groups(responses);
+        let shape: Vec<Vec<f64>> = self.difficulties.iter().map(|b| vec![0.0; b.len() + 1]).collect();
+        let mut starts = vec![0];
+        self.difficulties.iter().for_each(|b| starts.push(starts[starts.len() - 1] + b.len()));
+        let n = starts.pop()?;
+        let d: Vec<f64> = self
+            .difficulties
+            .iter()
+            .flat_map(|b| {
+                b.iter()
+                    .scan(0.0, |sum, b| {
+                        *sum -= b;
+                        Some(*sum)
+                    })
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let mut information = vec![0.0; n * n];
+        for i in 0..n {
+            const CHANGE: f64 = 1e-4;
+            let moved = |by: f64| {
+                let mut moved = d.clone();
+                moved[i] += by;
+                expect(&groups, &starts, &shape, &moved).0
+            };
+            let (up, down) = (moved(CHANGE), moved(-CHANGE));
+            (0..n).for_each(|j| information[i * n + j] = (up[j] - down[j]) / (2.0 * CHANGE));
+        }
+        // Moving every intercept by k·c changes nothing; that direction is given weight, and centring
+        // takes it out again.
+        let k: Vec<f64> = self.difficulties.iter().flat_map(|b| (1..=b.len()).map(|k| k as f64)).collect();
+        let weight = (0..n).map(|i| information[i * n + i]).sum::<f64>() / n as f64;
+        let length: f64 = k.iter().map(|k| k * k).sum();
+        let filled: Vec<f64> = (0..n * n)
+            .map(|at| {
+                let (i, j) = (at / n, at % n);
+                0.5 * (information[at] + information[j * n + i]) + weight * k[i] * k[j] / length
+            })
+            .collect();
+        let covariance = crate::mml::invert(&filled, n)?;
+        // b_k = d_{k−1} − d_k, less the mean of all b.
+        let mut rows: Vec<Vec<f64>> = Vec::with_capacity(n);
+        for (start, b) in starts.iter().zip(&self.difficulties) {
+            for step in 0..b.len() {
+                let mut row = vec![0.0; n];
+                row[start + step] -= 1.0;
+                if step > 0 {
+                    row[start + step - 1] += 1.0;
+                }
+                rows.push(row);
+            }
+        }
+        let mean: Vec<f64> = (0..n).map(|j| rows.iter().map(|row| row[j]).sum::<f64>() / n as f64).collect();
+        let mut errors = rows.iter().map(|row| {
+            let row: Vec<f64> = row.iter().zip(&mean).map(|(r, m)| r - m).collect();
+            let of = |i: usize| row.iter().zip(&covariance[i * n..]).map(|(r, c)| r * c).sum::<f64>();
+            (0..n).filter(|&i| row[i] != 0.0).map(|i| row[i] * of(i)).sum::<f64>().max(0.0).sqrt()
+        });
+        Some(self.difficulties.iter().map(|b| errors.by_ref().take(b.len()).collect()).collect())
+    }
 }
 
 fn groups(responses: &Responses) -> Vec<Group> {

@@ -113,12 +113,14 @@ struct Pass {
     log_likelihood: f64,
 }
 
-/// Fits a design of so many persons; `sizes` are the numbers of elements of each facet.
+/// Fits a design of so many persons; `sizes` are the numbers of elements of each facet. A design that falls
+/// into parts is refused; see also [`crate::design::subsets`].
 pub fn fit(marks: &[Mark], persons: usize, sizes: &[usize], settings: &Settings) -> Result<Facets> {
     if !(11..=1001).contains(&settings.points) {
         return Err(Error::Setting { setting: "points", problem: "must lie between 11 and 1001".into() });
     }
     let data = Data::new(marks, persons, sizes)?;
+    crate::design::whole(&crate::design::of_marks(marks, persons, sizes), &["element", "rater"])?;
     let quadrature = Quadrature::normal(settings.points);
     let mut numbers = Numbers {
         elements: vec![0.0; sizes.iter().sum()],

@@ -43,6 +43,7 @@ pub fn jml(responses: &Responses, tolerance: f64, most_steps: usize, correct: bo
         let problem = format!("among persons whose score says something, nobody scored {k} on item {item}");
         return Err(Error::Data { problem, hint });
     }
+    responses.select(informative).whole()?;
     let mut b: Vec<Vec<f64>> =
         scored.iter().map(|s| s.windows(2).map(|pair| (pair[0] / pair[1]).ln()).collect()).collect();
     let mut theta = vec![0.0; responses.persons()];

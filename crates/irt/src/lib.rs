@@ -4,7 +4,7 @@
 //! likelihood, [`cml`] without assumptions about persons, [`jml`] as older programs do; the [`Fit`] gives
 //! curves, abilities by four estimators, information, mean squares, person fit, S-X², M2 and Q3.
 //! [`Bayes`] draws posteriors for small
-//! samples, [`Mirt`] has several abilities, [`facets`] raters and occasions, [`dif`] asks whether items favour a
+//! samples, [`Mirt`] has several abilities, [`facets`] raters and occasions, [`design`] says what hangs together, [`dif`] asks whether items favour a
 //! group, [`equate`] puts two tests on one scale, [`adaptive`] chooses the next item, [`short`] a few that stand for all, [`raters`] measures
 //! agreement, [`pairwise`] gives strength from duels.
 //!
@@ -14,6 +14,7 @@
 pub mod adaptive;
 mod bayes;
 mod cml;
+pub mod design;
 pub mod dif;
 pub mod equate;
 mod error;

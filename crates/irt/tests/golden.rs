@@ -77,6 +77,28 @@ fn conditional() {
 }
 
 #[test]
+fn conditional_errors_are_those_that_simulation_shows() {
+    let truth = irt::Item { slope: 1.0, difficulties: vec![0.0], lower: 0.0, upper: 1.0 };
+    let at = |b: f64| irt::Item { difficulties: vec![b], ..truth.clone() };
+    let bank = Fit::known(Model::Rasch, [-1.5, -0.5, 0.0, 0.4, 1.6].map(at).to_vec()).expect("a test");
+    let abilities: Vec<f64> = (0..300).map(|i| -2.0 + f64::from(i) / 75.0).collect();
+    let (mut found, mut errors) = (Vec::new(), vec![0.0; 5]);
+    for seed in 0..400 {
+        let given = bank.simulate(&abilities, seed).expect("responses");
+        let fit = irt::cml(&given, 1e-7, 1000).expect("a fit");
+        let own = fit.errors(&given).expect("errors");
+        errors.iter_mut().zip(&own).for_each(|(to, e)| *to += e[0] / 400.0);
+        found.push(fit.difficulties);
+    }
+    for item in 0..5 {
+        let mean = found.iter().map(|b| b[item][0]).sum::<f64>() / 400.0;
+        let spread = (found.iter().map(|b| (b[item][0] - mean).powi(2)).sum::<f64>() / 399.0).sqrt();
+        // 400 draws give the deviation within 3.5 %; three of those.
+        assert!((errors[item] / spread - 1.0).abs() < 0.11, "item {item}: {} is not {spread}", errors[item]);
+    }
+}
+
+#[test]
 fn errors_of_slopes_and_difficulties() {
     // R's ltm prints these for the 2PL model of these data; written down from memory, not from a run.
     let settings = Mml { model: Model::TwoPl, tolerance: 1e-8, ..Mml::default() };

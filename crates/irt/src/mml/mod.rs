@@ -231,13 +231,7 @@ impl Mml {
                 );
             }
         }
-        if let Some(item) = responses.groups().iter().position(|&group| group > 0) {
-            return fail(
-                format!("no chain of common persons connects item {item} with item 0"),
-                "fit the parts apart, or add persons who meet both",
-            );
-        }
-        Ok(())
+        responses.whole()
     }
 }
 
