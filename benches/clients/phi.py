@@ -217,9 +217,9 @@ def questions(path, count):
     return items[::step][:count]
 
 
-def peer_server(binary, model, port, slots):
+def peer_server(binary, model, port, slots, threads):
     """The peer with a slot a path and one cache for all."""
-    command = [binary, "-m", model, "--port", str(port), "-np", str(slots), "-c", str(slots * 512), "-kvu", "-t", "2"]
+    command = [binary, "-m", model, "--port", str(port), "-np", str(slots), "-c", str(slots * 512), "-kvu", "-t", str(threads)]
     return Server(command, "/health")
 
 
@@ -259,6 +259,7 @@ def main():
     parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--timed", type=int, default=20, help="the first so many are asked one at a time and timed")
     parser.add_argument("--at-once", type=int, default=4, help="so many of the others are asked at once")
+    parser.add_argument("--threads", type=int, default=2, help="of each engine; 1 stands a busy machine, where nothing is to be timed (--timed 0)")
     parser.add_argument("--limit", type=int, default=128, help="tokens of a path")
     parser.add_argument("--out", default="phi.jsonl")
     parser.add_argument("--report", action="store_true", help="ask nothing, compare the answers in --out")
@@ -303,8 +304,8 @@ def main():
         slots = BEAMS * ROLLOUTS * (1 if alone else a.at_once)
         if not any(missing(name, first, last) for name in ["lyceum"] + names[: len(peers)]):
             return
-        ours = lyceum(a.lyceum, a.port, "--name", "m", "--threads", "2", model=a.model)
-        servers = [peer_server(a.server, model, a.port + 1 + k, slots) for k, model in enumerate(peers)]
+        ours = lyceum(a.lyceum, a.port, "--name", "m", "--threads", str(a.threads), model=a.model)
+        servers = [peer_server(a.server, model, a.port + 1 + k, slots, a.threads) for k, model in enumerate(peers)]
         engines = {"lyceum": lambda question, seed: mine(ours, question, seed)}
         for name, server in zip(names, servers):
             # Several steps of one path: one request for all or one for each, whichever is faster here.

@@ -8,6 +8,7 @@ use crate::context::Context;
 #[derive(Args)]
 #[command(
     after_help = "Examples:  lyceum export runs/handbook --to gguf --out handbook.gguf   (llama.cpp)\n           \
+                        lyceum export smollm2-135m --to gguf --encoding q8_0 --out eight.gguf\n           \
                         lyceum export runs/handbook --to hf --out handbook/         (transformers)\n           \
                         lyceum export runs/handbook --to peft --out adapter/        (peft)"
 )]
@@ -17,6 +18,21 @@ pub struct Arguments {
     /// Form
     #[arg(long, value_enum)]
     to: Form,
+    /// How a GGUF file holds matrices
+    #[arg(long, value_enum, default_value = "f16")]
+    encoding: Encoding,
+}
+
+/// How matrices are written.
+#[derive(Clone, Copy, ValueEnum)]
+enum Encoding {
+    /// 4 bytes a weight, exact
+    F32,
+    /// 2 bytes a weight
+    F16,
+    /// 34 bytes for 32 weights
+    #[value(name = "q8_0")]
+    Q8_0,
 }
 
 /// A form of weights.
@@ -41,8 +57,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         Form::Peft => "adapter",
     };
     let out = context.shared.out.clone().unwrap_or_else(|| PathBuf::from(default));
+    let encoding = match arguments.encoding {
+        Encoding::F32 => weights::Encoding::F32,
+        Encoding::F16 => weights::Encoding::F16,
+        Encoding::Q8_0 => weights::Encoding::Q8_0,
+    };
     match (arguments.to, &adapter) {
-        (Form::Gguf, _) => weights::export_gguf(&checkpoint, adapter.as_ref(), &out, weights::Encoding::F16)?,
+        (Form::Gguf, _) => weights::export_gguf(&checkpoint, adapter.as_ref(), &out, encoding)?,
         (Form::Hf, _) => weights::export_hf(&checkpoint, adapter.as_ref(), &out)?,
         (Form::Peft, Some(adapter)) => adapter.save(&out)?,
         (Form::Peft, None) => anyhow::bail!("{} has no adapter to export", arguments.run),
