@@ -75,6 +75,7 @@ impl Places {
                 matrix.row(row, out);
             }
         }
+        base.release();
         Ok(all)
     }
 

@@ -68,6 +68,11 @@ impl Checkpoint {
         Ok(matrix)
     }
 
+    /// Gives the memory of mapped files back, once all that is needed of them has been read.
+    pub fn release(&self) {
+        self.source.release();
+    }
+
     /// Whether [`Checkpoint::matrix`] has this part; a tied head counts.
     pub fn has(&self, part: Part) -> bool {
         self.architecture.parts().contains(&part) || part == Part::Head
@@ -158,6 +163,15 @@ impl Source {
                 pair.add_to(&mut data, cols, adapter.rank, adapter.scale());
                 Ok(Matrix { rows, cols, storage: Storage::F32(data) })
             }
+        }
+    }
+
+    fn release(&self) {
+        match self {
+            Source::Gguf(file) => file.release(),
+            Source::Folder(shards) => shards.release(),
+            Source::Memory(_) => {}
+            Source::Merged(source, _) => source.release(),
         }
     }
 }

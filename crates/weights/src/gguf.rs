@@ -86,7 +86,20 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
     unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))
 }
 
+/// Gives the memory of a mapped file's pages back; what is read again comes from the file again.
+pub(crate) fn release(map: &Mmap) {
+    // Advice: where the system knows none, pages stay until they are needed elsewhere.
+    #[cfg(unix)]
+    // SAFETY: the mapping is shared with the file and never written to, so that no change is lost.
+    let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+}
+
 impl File {
+    /// Gives the memory of the file's pages back.
+    pub fn release(&self) {
+        release(&self.map);
+    }
+
     /// Names of all tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)

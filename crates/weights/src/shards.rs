@@ -45,6 +45,11 @@ impl Shards {
         Ok(shards)
     }
 
+    /// Gives the memory of the files' pages back.
+    pub fn release(&self) {
+        self.files.iter().for_each(|(_, map)| crate::gguf::release(map));
+    }
+
     /// Names of all tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
