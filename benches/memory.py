@@ -38,9 +38,8 @@ if arguments.pairs:
 cases.append(("all weights of pico-10m, 32 x 256 tokens", [whole, "--steps", 2]))
 
 
-
 def planned(length):
-    """What `lyceum plan` says of training, with the model's file, and the peak of `lyceum learn sft`, in MB."""
+    """What `lyceum plan` says of training, and the peak of `lyceum learn sft`, in MB."""
     lyceum = pathlib.Path(arguments.lyceum).resolve()
     settings = ["--model", arguments.model, "--set", f"learn.row_tokens={length}", "--set", "learn.min_steps=2"]
     settings += ["--set", "learn.epochs=1", "--json"]
@@ -57,8 +56,7 @@ def planned(length):
         _, status, used = os.wait4(child.pid, 0)
         if status != 0:
             raise SystemExit(pathlib.Path(log.name).read_text()[-2000:])
-    file_bytes = pathlib.Path(arguments.model).stat().st_size
-    return {"estimate_mb": (plan["training_bytes"] + file_bytes) / 2**20, "peak_mb": used.ru_maxrss / 1024}
+    return {"estimate_mb": plan["training_bytes"] / 2**20, "peak_mb": used.ru_maxrss / 1024}
 
 
 held = True

@@ -3,7 +3,8 @@ use weights::Architecture;
 use crate::places::Places;
 use crate::{Layout, Tape};
 
-/// Bytes that a training takes at its peak, besides the program and the file of its base.
+/// Bytes that a training takes at its peak, besides the program; the pages of its
+/// base's file are given back before it begins.
 ///
 /// Frozen weights as f32 (none where all are trained); five vectors as long as the layout: parameters,
 /// two moments, the best parameters so far, and a gradient for each of `lanes`; and a [`Tape`] for
