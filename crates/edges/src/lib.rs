@@ -28,8 +28,9 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("irt", &[]),
     ("scaling", &[]),
     ("marks", &[]),
+    ("plot", &[]),
     // The open-book exam takes the retriever by its type; `rag` is pure and has no model behind it.
-    ("exam", &["lm", "rag", "record"]),
+    ("exam", &["irt", "lm", "marks", "rag", "record"]),
     // A report draws comparisons, by the type that the exam gives.
     ("report", &["exam", "record"]),
     (
@@ -40,13 +41,17 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "documents",
             "encode",
             "exam",
+            "irt",
             "learn",
             "lm",
             "lm-http",
             "lm-local",
+            "marks",
+            "plot",
             "rag",
             "record",
             "report",
+            "scaling",
             "synth",
             "tasks",
             "weights",
@@ -57,7 +62,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     // Verbs that only look (a bank, a sample, the catalogue) ask the room itself; engines are `run`'s alone.
     (
         "cli",
-        &["assets", "decode", "exam", "learn", "lm", "record", "report", "run", "serve", "synth", "tasks", "weights"],
+        &["assets", "decode", "exam", "learn", "lm", "marks", "record", "report", "run", "serve", "synth", "tasks", "weights"],
     ),
 ];
 
@@ -68,8 +73,8 @@ pub const GUARDED: &[(&str, &[&str])] = &[
     ("gemm", &["encode", "learn", "lm-local"]),
     ("half", &["learn", "lm-local", "weights"]),
     ("safetensors", &["encode", "learn", "weights"]),
-    // Tables of training data.
-    ("parquet", &["learn"]),
+    // Tables of training data and of scores.
+    ("parquet", &["learn", "marks"]),
     ("tokenizers", &["encode", "weights"]),
     // Network.
     ("reqwest", &["lm-http"]),
