@@ -47,12 +47,42 @@ def share(right, n):
     return {"right": right, "n": n, "low": float(low), "high": float(high)}
 
 
+def drawn_again(seed, n):
+    rng = np.random.default_rng(seed)
+    values = np.round(rng.exponential(0.2, n) - 0.1, 3)
+    limits = stats.bootstrap((values,), np.mean, n_resamples=200_000, method="BCa", rng=rng).confidence_interval
+    return {"values": values.tolist(), "low": float(limits.low), "high": float(limits.high)}
+
+
+def told(effect, error, freedom, alpha):
+    t, shift = stats.t.ppf(1 - alpha / 2, freedom), effect / error
+    power = float(stats.nct.sf(t, freedom, shift) + stats.nct.cdf(-t, freedom, shift))
+    return {"effect": effect, "error": error, "freedom": freedom, "alpha": alpha, "power": power}
+
+
+def two_ways(seed, rows, columns):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=rows), rng.normal(size=columns)
+    cells = [(i, j, a[i] + b[j] + rng.normal()) for i in range(rows) for j in range(columns) if rng.random() < 0.8]
+    first, second, values = (list(column) for column in zip(*cells))
+    values = [round(float(value), 4) for value in values]
+    groups = np.column_stack([first, second])
+    fit = sm.OLS(values, np.ones(len(values))).fit(cov_type="cluster", cov_kwds={"groups": groups})
+    return {"values": values, "first": first, "second": second, "standard_error": float(fit.bse[0])}
+
+
 print(
     json.dumps(
         {
             "clustered": [clustered(1, 5, 3), clustered(2, 12, 1), clustered(3, 25, 4)],
             "mcnemar": [changed(*pair) for pair in [(1, 0), (3, 3), (10, 4), (0, 8), (124, 2), (40, 61)]],
             "wilson": [share(*pair) for pair in [(0, 10), (10, 10), (1, 3), (78, 160)]],
+            "bootstrap": [drawn_again(4, 30), drawn_again(5, 12)],
+            "power": [
+                told(*case)
+                for case in [(0.0, 0.1, 7, 0.05), (0.3, 0.1, 1, 0.05), (0.28, 0.1, 30, 0.05), (0.5, 0.2, 4, 0.01)]
+            ],
+            "multiway": two_ways(6, 9, 7),
         },
         indent=1,
     )

@@ -1,4 +1,16 @@
-//! Short forms: few items that keep ability within a stated error.
+//! Short forms: few items that keep ability, or the score on the whole test, within a stated error.
+//!
+//! [`choose`] takes a calibrated bank. [`Maker`] makes a [`Form`] from responses by any [`Method`], and
+//! [`HeldOut`] measures forms on persons whom their choice did not see.
+
+mod anchor;
+mod form;
+mod held_out;
+mod whole;
+
+pub use form::{Form, Maker, Method};
+pub use held_out::{Errors, HeldOut};
+pub use whole::{Bank, BankRecord, Whole};
 
 use crate::{Error, Estimator, Fit, Quadrature, Responses, Result};
 
@@ -114,5 +126,87 @@ mod tests {
         let any: Vec<usize> = (0..form.items.len()).collect();
         assert!(measure(&bank, &any, &held_out).expect("a cost").ability_error > cost.ability_error);
         assert!(choose(&bank, 0.0, 3).is_err());
+    }
+
+    /// Persons of a population on a test of 80 items, some of which nobody misses.
+    fn sat(persons: usize, seed: u64) -> (Fit, Whole) {
+        let items = (0..80).map(|i| Item {
+            slope: 0.5 + 1.5 * (0.5 + f64::from(i) * 0.414_214).fract(),
+            difficulties: vec![if i % 40 == 0 { -9.0 } else { -2.5 + 4.5 * (0.5 + f64::from(i) * 0.618_034).fract() }],
+            lower: 0.0,
+            upper: 1.0,
+        });
+        let truth = Fit::known(Model::TwoPl, items.collect()).expect("a bank");
+        let theta: Vec<f64> = (0..persons)
+            .map(|i| {
+                let u = (i as f64 + 0.5) / persons as f64;
+                1.7 * (u / (1.0 - u)).ln() / 3.0
+            })
+            .collect();
+        let given = truth.simulate(&theta, seed).expect("responses");
+        let shares = (0..persons).flat_map(|p| given.of(p).map(|(_, score)| score as f64).collect::<Vec<_>>()).collect();
+        (truth, Whole::new(shares, &[1.0; 80]).expect("a table"))
+    }
+
+    fn mean(values: &[f64]) -> f64 {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+
+    #[test]
+    fn the_error_that_is_stated_is_the_error_of_new_persons() {
+        let (_, whole) = sat(60, 1);
+        let clusters: Vec<usize> = (0..60).collect();
+        let held_out = HeldOut { folds: 5, draws: 10, seed: 1 };
+        let stated = held_out.measure(&whole, &clusters, &Method::ALL, &[10, 25]).expect("errors");
+        assert_eq!(stated, held_out.measure(&whole, &clusters, &Method::ALL, &[10, 25]).expect("errors"));
+        let (_, fresh) = sat(500, 2);
+        let maker = Maker::new(&whole, (0..60).collect(), &clusters, true).expect("a maker");
+        for found in &stated {
+            let draws = if found.method.drawn() { 10 } else { 1 };
+            let real: Vec<f64> = (0..draws)
+                .flat_map(|draw| {
+                    let form = maker.form(found.method, found.items, draw).expect("a form");
+                    assert!((form.weights.iter().sum::<f64>() - 1.0).abs() < 1e-9 && form.items.len() == found.items);
+                    let errors = (0..500).map(|p| (form.estimate_of(&fresh, p) - fresh.score(p)).abs());
+                    errors.collect::<Vec<_>>()
+                })
+                .collect();
+            let (stated, real) = (mean(&found.absolute), mean(&real));
+            println!("{:14} {:3} items: stated {stated:.4}, real {real:.4}", found.method.name(), found.items);
+            // 60 persons: a standard error of about a tenth of the error itself.
+            assert!((stated / real - 1.0).abs() < 0.35, "{:?} {}: {stated} {real}", found.method, found.items);
+        }
+        let of = |method, items| {
+            let found = stated.iter().find(|found| found.method == method && found.items == items).expect("measured");
+            mean(&found.absolute)
+        };
+        for items in [10, 25] {
+            assert!(of(Method::Mixed, items) < 0.85 * of(Method::Random, items));
+            assert!(of(Method::Stratified, items) < of(Method::Random, items));
+        }
+        assert!(of(Method::Mixed, 25) < of(Method::Mixed, 10));
+    }
+
+    #[test]
+    fn points_and_parts_of_points() {
+        // Three points an item: partial credit.
+        let shares: Vec<f64> = (0..40_usize)
+            .flat_map(|person| (0..20_usize).map(move |item| ((person * 7 + item * 3 + person * item) % 40).min(person) as f64))
+            .map(|x| (x / 13.0).floor().min(3.0) / 3.0)
+            .collect();
+        let clusters: Vec<usize> = (0..40).map(|person| person / 2).collect();
+        let whole = Whole::new(shares.clone(), &[3.0; 20]).expect("a table");
+        let held_out = HeldOut { folds: 4, draws: 5, seed: 1 };
+        let found = held_out.measure(&whole, &clusters, &[Method::Mixed, Method::Random], &[8]).expect("errors");
+        assert!(found.iter().all(|found| mean(&found.absolute) < 0.2), "{found:?}");
+        // Parts of points have no curves, but anchors.
+        let parts = Whole::new(shares.iter().map(|x| 0.9 * x).collect(), &[1.0; 20]).expect("a table");
+        assert!(!parts.calibrates());
+        let error = held_out.measure(&parts, &clusters, &[Method::Mixed], &[8]).expect_err("no curves");
+        assert!(error.to_string().contains("no whole points"), "{error}");
+        assert!(held_out.measure(&parts, &clusters, &[Method::Anchor], &[8]).is_ok());
+        assert!(held_out.measure(&whole, &[0; 40], &[Method::Random], &[8]).is_err());
+        assert!(held_out.measure(&whole, &clusters, &[Method::Random], &[20]).is_err());
+        assert!(Whole::new(vec![f64::NAN, 0.0], &[1.0; 2]).is_err() && Whole::new(vec![0.0; 3], &[1.0; 2]).is_err());
     }
 }
