@@ -134,10 +134,22 @@ fn the_page_is_quiet_stays_home_and_fits_every_screen() {
         println!("skipped: no Chromium is installed (on Debian: apt-get install chromium)");
         return;
     };
-    let page = report::render(&report());
+    check(browser, "report", "Station handbook — report", &report::render(&report()));
+}
+
+#[test]
+fn a_sheet_is_quiet_and_fits_every_screen() {
+    let Some(browser) = chromium() else {
+        println!("skipped: no Chromium is installed (on Debian: apt-get install chromium)");
+        return;
+    };
+    check(browser, "sheet", "Hall exam", &report::sheet_page(&crate::sheet::sheet()));
+}
+
+fn check(browser: &str, name: &str, title: &str, page: &str) {
     // Kept for a look with one's own eyes: target/tmp/report.html.
-    fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("report.html"), &page).expect("write");
-    let visit = measure(browser, &page);
+    fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.html")), page).expect("write");
+    let visit = measure(browser, page);
     assert_eq!(visit.console, Vec::<String>::new());
     assert_eq!(visit.requests, Vec::<String>::new());
     let lines = found(&visit);
@@ -145,7 +157,7 @@ fn the_page_is_quiet_stays_home_and_fits_every_screen() {
     for line in lines {
         let words: Vec<&str> = line.split(' ').collect();
         assert_eq!(words[3], words[1], "wider than the screen: {line}");
-        assert!(line.contains("scripts 0 images 0 title Station handbook — report"), "{line}");
+        assert!(line.contains(&format!("scripts 0 images 0 title {title} wide")), "{line}");
         assert!(line.trim_end().ends_with("wide"), "sticks out: {line}");
     }
 }
