@@ -180,6 +180,12 @@ impl<'a> Intake<'a> {
         }
         duplicates::settle(&mut self.marks, &mut self.notes, &self.sources, self.options.duplicates)?;
         self.infer_limits(first);
+        let [persons, items] = self.marks.take_unscored();
+        for (reason, names) in [("person-without-score", persons), ("item-without-score", items)] {
+            for name in names {
+                self.notes.add(first, None, reason, || format!("{name:?} has no score and is left out"));
+            }
+        }
         Ok(Read { marks: self.marks, notes: self.notes.into_inner(), sources: self.sources })
     }
 
@@ -196,7 +202,7 @@ impl<'a> Intake<'a> {
             if let Some(most) = item.subject.as_ref().and_then(|subject| most.get(subject)).filter(|_| limit.alike) {
                 item.max = *most;
             }
-            if item.max > 1.0 && self.options.max.is_none() {
+            if limit.scored && item.max > 1.0 && self.options.max.is_none() {
                 let detail =
                     || format!("no log says what item {:?} gives; the highest score counts: {}", item.id, item.max);
                 self.notes.add(first, None, "inferred-max", detail);

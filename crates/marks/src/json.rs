@@ -12,7 +12,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> 
 }
 
 /// Puts null for each `NaN`, `Infinity` and `-Infinity` outside of strings.
-fn without_nan(bytes: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn without_nan(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut mended: Vec<u8> = Vec::new();
     let (mut at, mut copied) = (0, 0);
     while at < bytes.len() {

@@ -23,6 +23,7 @@ mod readers;
 mod records;
 mod sitting;
 mod table;
+mod write;
 
 pub use config::{Duplicates, Options};
 pub use error::{Error, Result};

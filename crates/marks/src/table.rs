@@ -178,6 +178,48 @@ impl Marks {
         Ok(())
     }
 
+    /// Takes out the persons and items without a score, and gives their names: first persons, then items.
+    pub(crate) fn take_unscored(&mut self) -> [Vec<String>; 2] {
+        let (mut persons, mut items) = (vec![false; self.persons.len()], vec![false; self.items.len()]);
+        for row in &self.rows {
+            persons[row.person as usize] = true;
+            items[row.item as usize] = true;
+        }
+        if persons.iter().chain(&items).all(|scored| *scored) {
+            return [Vec::new(), Vec::new()];
+        }
+        let (mut person_at, mut item_at) = (Vec::new(), Vec::new());
+        let mut unscored = [Vec::new(), Vec::new()];
+        let mut kept = 0;
+        for (person, scored) in std::mem::take(&mut self.persons).into_iter().zip(persons) {
+            person_at.push(kept);
+            if scored {
+                kept += 1;
+                self.persons.push(person);
+            } else {
+                self.person_by_name.remove(&person.name);
+                unscored[0].push(person.name);
+            }
+        }
+        kept = 0;
+        for (item, scored) in std::mem::take(&mut self.items).into_iter().zip(items) {
+            item_at.push(kept);
+            if scored {
+                kept += 1;
+                self.items.push(item);
+            } else {
+                self.item_by_id.remove(&item.id);
+                unscored[1].push(item.id);
+            }
+        }
+        self.person_by_name.values_mut().for_each(|at| *at = person_at[*at as usize]);
+        self.item_by_id.values_mut().for_each(|at| *at = item_at[*at as usize]);
+        for row in &mut self.rows {
+            (row.person, row.item) = (person_at[row.person as usize], item_at[row.item as usize]);
+        }
+        unscored
+    }
+
     pub(crate) fn rows_mut(&mut self) -> &mut Vec<Row> {
         &mut self.rows
     }
@@ -280,5 +322,23 @@ mod tests {
             assert!(error.contains("\"bob\"") && error.contains("\"sum\""), "{error}");
         }
         assert_eq!(marks.rows().len(), 4);
+    }
+
+    #[test]
+    fn persons_and_items_without_a_score_are_taken_out() {
+        let mut marks = Marks::default();
+        for name in ["away", "ann", "ill", "bob"] {
+            marks.person(name).expect("room");
+            marks.item(&format!("of {name}"), || Item::new("", 1.0)).expect("room");
+        }
+        for at in [1, 3] {
+            marks.push(Row { person: at, item: at, grader: Row::NOBODY, attempt: 0, score: 1.0 }).expect("fits");
+        }
+        assert_eq!(marks.take_unscored(), [["away", "ill"].map(String::from), ["of away", "of ill"].map(String::from)]);
+        assert_eq!((marks.person("bob").expect("room"), marks.person("away").expect("room")), (1, 2));
+        assert_eq!(marks.item("of ann", || Item::new("", 1.0)).expect("room"), 0);
+        assert_eq!(marks.rows().iter().map(|row| (row.person, row.item)).collect::<Vec<_>>(), [(0, 0), (1, 1)]);
+        assert_eq!(marks.take_unscored()[0], ["away"]);
+        assert_eq!(marks.take_unscored(), [Vec::<String>::new(), Vec::new()]);
     }
 }

@@ -228,8 +228,11 @@ fn choose(
     let chosen = metric::choose(&names, intake, line)?;
     if chosen.is_none() {
         let found: Vec<&str> = sample.keys().map(String::as_str).filter(|key| !OTHER_KEYS.contains(key)).collect();
-        let problem = || format!("has no metric in which more is better, only {}", found.join(", "));
-        intake.refuse(line, "no-metric", problem)?;
+        let asked = intake.options.metric.clone();
+        intake.refuse(line, "no-metric", || match asked {
+            Some(asked) => format!("has no metric {asked} in which more is better, only {}", found.join(", ")),
+            None => format!("has no metric in which more is better, only {}", found.join(", ")),
+        })?;
     }
     Ok(chosen)
 }
