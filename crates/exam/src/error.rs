@@ -56,6 +56,51 @@ pub enum Error {
         /// What differs, with an item's id.
         problem: String,
     },
+    /// The question of GAOKAO-Eval cannot be asked: difficulty is missing, or there is too little of it.
+    #[error("{problem}")]
+    Difficulty {
+        /// What is missing.
+        problem: String,
+    },
+    /// A paper or an answer cannot be read as it stands.
+    #[error("{}:{line}: {problem}", path.display())]
+    Paper {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong, with the field.
+        problem: String,
+    },
+    /// A table is no CSV.
+    #[error("{}: {source}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        source: csv::Error,
+    },
+    /// A cell of a table cannot be used as it stands.
+    #[error("{}:{line}: column `{column}`: {problem}", path.display())]
+    Cell {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: u64,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A mark does not fit the table.
+    #[error(transparent)]
+    Marks(#[from] marks::Error),
+    /// Judges cannot be held against people.
+    #[error("a judge is calibrated on answers that people have marked too; {missing} are missing")]
+    Uncalibrated {
+        /// What is missing.
+        missing: &'static str,
+    },
     /// Too few independent facts for a standard error.
     #[error("{clusters} independent facts are too few for a standard error; give items about 2 or more facts")]
     TooFew {
