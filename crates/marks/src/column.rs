@@ -209,6 +209,15 @@ pub(crate) fn number(text: &str) -> Option<f64> {
     }
 }
 
+/// Whether a text is a day as YYYY-MM-DD.
+pub(crate) fn is_date(text: &str) -> bool {
+    let digit = |(at, byte): (usize, &u8)| if matches!(at, 4 | 7) { *byte == b'-' } else { byte.is_ascii_digit() };
+    let within = |range: std::ops::Range<usize>, most: u8| {
+        text.get(range).and_then(|part| part.parse().ok()).is_some_and(|number: u8| (1..=most).contains(&number))
+    };
+    text.len() == 10 && text.as_bytes().iter().enumerate().all(digit) && within(5..7, 12) && within(8..10, 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,6 +242,16 @@ mod tests {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn dates_are_days() {
+        assert!(is_date("2024-02-29") && is_date("2026-12-31"));
+        assert!(
+            ["2024-2-9", "2024-13-01", "2024-00-10", "2024-01-32", "01.02.2024", "2024-0é-1"]
+                .iter()
+                .all(|d| !is_date(d))
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use crate::Result;
-use crate::column::{Column, Score, Value};
+use crate::column::{Column, Score, Value, is_date};
 use crate::intake::{Entry, Intake};
 use crate::table::Row;
 
@@ -62,7 +62,12 @@ pub(crate) fn enter<'v>(intake: &mut Intake, line: u64, value: impl Fn(Column) -
     }
     let known = intake.marks.person_mut(person);
     agree &= fill(&mut known.base, text(Column::Base)) & fill(&mut known.group, text(Column::Group));
-    agree &= fill(&mut known.date, text(Column::Date));
+    let date = text(Column::Date);
+    let day = date.clone().filter(|date| is_date(date));
+    agree &= fill(&mut known.date, day.clone());
+    if day != date {
+        intake.remark(here, "bad-date", || "has a date that is no YYYY-MM-DD, and is left out".into());
+    }
     if finite != difficulty {
         intake.remark(here, "bad-difficulty", || "has a difficulty that is no number, and is left out".into());
     }

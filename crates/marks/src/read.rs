@@ -84,6 +84,11 @@ pub fn read(paths: &[PathBuf], options: &Options) -> Result<Read> {
             Err(Error::NoLog { problem, .. }) if !log.named => intake.refuse(None, "unreadable", || problem)?,
             done => done?,
         }
+        if let Some(Sitting { model, .. }) = sitting.as_ref().filter(|sitting| sitting.model != person) {
+            // Variants of one model are not independent.
+            let at = intake.person(&person)?;
+            intake.marks.person_mut(at).base.get_or_insert_with(|| model.clone());
+        }
         intake.end();
     }
     intake.finish(first)
@@ -94,12 +99,13 @@ fn find(paths: &[PathBuf], intake: &mut Intake) -> Result<Vec<Log>> {
     let (mut logs, mut seen) = (Vec::new(), HashSet::new());
     for path in paths {
         let meta = std::fs::metadata(path).map_err(Error::file("read", path))?;
-        let found = logs.len();
+        let (found, mut again) = (logs.len(), false);
         let files = if meta.is_dir() { walk(path, intake) } else { vec![path.clone()] };
         for file in files {
             let named = !meta.is_dir();
             // The same file by two ways would only give duplicates.
             if !seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
+                again = true;
                 intake.remark_at(&file, "named-twice", || "is named twice and read once".into());
                 continue;
             }
@@ -120,8 +126,8 @@ fn find(paths: &[PathBuf], intake: &mut Intake) -> Result<Vec<Log>> {
             }
         }
         if meta.is_dir() {
-            settle(&mut logs, found, path, intake);
-            if logs.len() == found && !paths.iter().any(|other| other != path) {
+            set_summaries_aside(&mut logs, found, path, intake);
+            if logs.len() == found && !again {
                 return Err(Error::no_log(path, "no log is in this folder"));
             }
         }
@@ -130,7 +136,7 @@ fn find(paths: &[PathBuf], intake: &mut Intake) -> Result<Vec<Log>> {
 }
 
 /// Beside a harness's logs a table with numbers is a summary, not a log.
-fn settle(logs: &mut Vec<Log>, found: usize, folder: &Path, intake: &mut Intake) {
+fn set_summaries_aside(logs: &mut Vec<Log>, found: usize, folder: &Path, intake: &mut Intake) {
     let harness = |log: &Log| !matches!(log.format, Format::Csv | Format::Wide | Format::Parquet | Format::Lines);
     if !logs[found..].iter().any(harness) {
         return;

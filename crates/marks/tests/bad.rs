@@ -161,6 +161,30 @@ fn other_files_of_a_folder_are_passed_over_with_a_note() {
 }
 
 #[test]
+fn a_summary_beside_logs_is_no_log() {
+    let log = "{\"doc_id\": 0, \"doc\": {}, \"acc\": 1.0}\n";
+    let (folder, _) = file("samples_t_2026-01-01T00-00-00.1.jsonl", log);
+    fs::write(folder.path().join("summary.csv"), "name,arc,mmlu\na,0.5,0.25\n").expect("file");
+    let found = marks::read(&[folder.path().into()], &lax()).expect("read");
+    assert_eq!((found.marks.rows().len(), notes(&found)), (1, vec![("summary", None, 1)]));
+    let empty = tempfile::tempdir().expect("tempdir");
+    let both = [folder.path().to_path_buf(), empty.path().to_path_buf()];
+    let error = marks::read(&both, &lax()).expect_err("an empty folder").to_string();
+    assert!(error.contains("no log is in this folder"), "{error}");
+}
+
+#[test]
+fn what_is_said_of_persons_and_items_is_looked_at() {
+    let csv = "person,item,score,date,difficulty,kind\na,q,1,2024-05-01,0.5,choice\nb,q,0,May,hard,choice\na,r,0,2024-05-02,,open\n";
+    let found = read("x.csv", csv, &lax()).expect("read");
+    assert_eq!(notes(&found), [("bad-date", Some(3), 1), ("bad-difficulty", Some(3), 1), ("other-words", Some(4), 1)]);
+    let dates: Vec<_> = found.marks.persons().iter().map(|person| person.date.as_deref()).collect();
+    assert_eq!((dates, found.marks.items()[0].difficulty), (vec![Some("2024-05-01"), None], Some(0.5)));
+    let found = read("wide.csv", "person,date,q\na,2024-05-01,1\nb,soon,1\n", &lax()).expect("read");
+    assert_eq!((found.marks.persons()[1].date.as_deref(), notes(&found)), (None, vec![("bad-date", Some(3), 1)]));
+}
+
+#[test]
 fn marks_line_ends_and_quoted_lines_are_read() {
     let csv = "\u{feff}Model,Question ID,Correct,Text\r\na,q1,True,\"one,\r\n\"\"two\"\"\"\r\n\r\na,q2,False,\r\n";
     let found = read("x.csv", csv, &strict()).expect("read");

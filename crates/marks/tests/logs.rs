@@ -40,6 +40,8 @@ fn lm_evaluation_harness() {
     let read = read("lm-eval", &Options::default());
     let Read { marks, sources, .. } = &read;
     assert_eq!(persons(marks), ["org/alpha (shots=0)", "org/alpha (shots=1)", "org/beta"]);
+    assert_eq!(marks.persons()[1].base.as_deref(), Some("org/alpha"));
+    assert_eq!(marks.persons()[2].base, None);
     assert_eq!(items(marks), ["toy_gen/0", "toy_gen/1", "toy_gen/2", "toy_mc/0", "toy_mc/1", "toy_mc/2"]);
     let mc: Vec<_> = scores(marks, "org/beta").into_iter().filter(|score| score.contains("mc")).collect();
     let sum: f32 = marks.rows().iter().filter(|row| row.person == 2).map(|row| row.score).sum();

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::column::{Column, Layout, Score, Value};
+use crate::column::{Column, Layout, Score, Value, is_date};
 use crate::intake::{Entry, Intake};
 use crate::long;
 use crate::records::{Next, Record, Records};
@@ -138,7 +138,12 @@ fn wide(record: &Record, shape: &Shape, items: &[(usize, u32)], intake: &mut Int
         return intake.refuse(line, "no-person", || "names no person".into());
     };
     let person = intake.person(name)?;
-    let said = OF_PERSON.map(|column| shape.layout.at(column).and_then(|at| record.get(at)).unwrap_or_default());
+    let mut said = OF_PERSON.map(|column| shape.layout.at(column).and_then(|at| record.get(at)).unwrap_or_default());
+    let date = said[2];
+    if !date.is_empty() && !is_date(date) {
+        intake.remark(line, "bad-date", || format!("{date:?} is no YYYY-MM-DD, and is left out"));
+        said[2] = "";
+    }
     let known = intake.marks.person_mut(person);
     for (slot, said) in [&mut known.base, &mut known.group, &mut known.date].into_iter().zip(said) {
         if slot.is_none() && !said.is_empty() {
