@@ -32,7 +32,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     // The open-book exam takes the retriever by its type; `rag` is pure and has no model behind it.
     ("exam", &["irt", "lm", "marks", "rag", "record"]),
     // A report draws comparisons, by the type that the exam gives.
-    ("report", &["exam", "record"]),
+    ("report", &["exam", "plot", "record"]),
     (
         "run",
         &[
@@ -76,6 +76,8 @@ pub const GUARDED: &[(&str, &[&str])] = &[
     // Tables of training data and of scores.
     ("parquet", &["learn", "marks"]),
     ("tokenizers", &["encode", "weights"]),
+    // Pictures.
+    ("resvg", &["plot"]),
     // Network.
     ("reqwest", &["lm-http"]),
     ("axum", &["serve"]),

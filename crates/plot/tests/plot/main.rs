@@ -1,0 +1,5 @@
+//! Every picture: what it looks like to a program that reads it.
+
+mod geometry;
+mod refusal;
+mod sample;
