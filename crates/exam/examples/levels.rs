@@ -84,8 +84,9 @@ fn main() {
             count(n, |seed| test(&difference(&twins(clusters, size, 0.0, seed)), seed) < 0.05)
         };
         row(&name("t, clustered"), "0.05", level(&|d, _| student(d, 0.05).map_or(1.0, |found| found.p)), n);
-        let conservative = if clusters < 40 && size == 1 { "≤ 0.05" } else { "0.05" };
-        row(&name("sign flip, exact"), conservative, level(&|d, _| sign_flip(d, 0, 0).p), n);
+        let conservative = "≤ 0.05";
+        row(&name("sign flip, all counted, mid-p"), "0.05", level(&|d, _| sign_flip(d, 0, 0).mid), n);
+        row(&name("sign flip, all counted, strict"), conservative, level(&|d, _| sign_flip(d, 0, 0).p), n);
         // Off every grid, so that flips are drawn.
         let drawn = |d: &ByCluster, seed: u64| {
             let factor = std::f64::consts::FRAC_1_SQRT_2;

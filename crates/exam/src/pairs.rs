@@ -62,7 +62,7 @@ pub struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
-    /// All flips of the signs of clusters were counted.
+    /// All flips of the signs of clusters were counted; mid-p.
     SignFlip,
     /// Student's t of the clustered mean, where they cannot be.
     T,
@@ -225,7 +225,7 @@ fn pair(
     let whole = common.iter().all(|(_, a, b)| [a, b].into_iter().all(|x| *x == 0.0 || *x == 1.0));
     // Few flips or none that were drawn are no ground for a family of many pairs.
     let (p, by) = match (flip, difference) {
-        (Some(flip), _) if flip.exact => (Some(flip.p), Some(By::SignFlip)),
+        (Some(flip), _) if flip.exact => (Some(flip.mid), Some(By::SignFlip)),
         (_, Some(difference)) => (Some(difference.p), Some(By::T)),
         _ => (None, None),
     };

@@ -52,7 +52,10 @@ pub struct Settings {
 pub fn short(paths: &[PathBuf], settings: &Settings, out: &Path, watch: &Watch) -> Result<Shortened> {
     let begin = std::time::Instant::now();
     if !(settings.error > 0.0 && settings.error < 1.0) {
-        return nothing("--error must lie between 0 and 1; 0.02 is two points of a hundred", "see `lyceum short --help`");
+        return nothing(
+            "--error must lie between 0 and 1; 0.02 is two points of a hundred",
+            "see `lyceum short --help`",
+        );
     }
     let read = marks::read(paths, &settings.read)?;
     for note in &read.notes {
@@ -73,7 +76,11 @@ pub fn short(paths: &[PathBuf], settings: &Settings, out: &Path, watch: &Watch) 
     }
     if let Some(k) = settings.items.filter(|k| *k == 0 || *k >= kept.len()) {
         return nothing(
-            format!("--items {k}: the exam has {} items that everybody met, so 1 to {} can be chosen", kept.len(), kept.len() - 1),
+            format!(
+                "--items {k}: the exam has {} items that everybody met, so 1 to {} can be chosen",
+                kept.len(),
+                kept.len() - 1
+            ),
             "choose fewer",
         );
     }
@@ -217,7 +224,9 @@ fn sizes(asked: Option<usize>, items: usize) -> Vec<usize> {
     let most = items - 1;
     let mut sizes: Vec<usize> = match asked {
         Some(k) => vec![k / 4, k / 2, k, 2 * k],
-        None => (0..).map(|at| (4.0 * 1.5_f64.powi(at)) as usize).take_while(|size| *size < most).chain([most]).collect(),
+        None => {
+            (0..).map(|at| (4.0 * 1.5_f64.powi(at)) as usize).take_while(|size| *size < most).chain([most]).collect()
+        }
     };
     sizes.retain(|size| (2..=most).contains(size) || Some(*size) == asked);
     sizes.dedup();

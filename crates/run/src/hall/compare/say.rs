@@ -304,8 +304,8 @@ fn pair_text(compared: &Compared) -> String {
     let tests = compared.pairs.iter().filter(|pair| pair.by == Some(By::T)).count();
     let none = compared.pairs.iter().filter(|pair| pair.by.is_none()).count();
     let mut text = format!(
-        "p is exact, by flipping the signs of whole clusters, for {flips} pairs, and by Student's t of the clustered mean \
-         for {tests}, whose flips cannot all be counted; the file holds both, with bootstrap limits and McNemar's test."
+        "p counts every flip of the signs of whole clusters (mid-p) for {flips} pairs, and is of Student's t of the clustered mean for \
+         {tests}, whose flips cannot all be counted; the file holds both, with bootstrap limits and McNemar's test."
     );
     if none > 0 {
         text += &format!(" {none} pairs have fewer than two common clusters and are not tested.");
@@ -337,7 +337,7 @@ fn pair_table(compared: &Compared) -> Table {
 /// All pairs, with every number.
 pub(super) fn pairs(compared: &Compared) -> Vec<u8> {
     let head = "subject,first,second,same_base,n,clusters,only_first,only_second,won,lost,difference,standard_error,low,high,\
-                t_p,sign_flip_p,sign_flip_exact,mcnemar_mid_p,bootstrap_low,bootstrap_high,bootstrap_limits,p,p_by,holm,\
+                t_p,sign_flip_p,sign_flip_mid_p,sign_flip_exact,mcnemar_mid_p,bootstrap_low,bootstrap_high,bootstrap_limits,p,p_by,holm,\
                 benjamini_hochberg,detectable";
     let mut lines = vec![head.split(',').map(String::from).collect()];
     let overall = compared.pairs.iter().map(|pair| ("", pair));
@@ -364,6 +364,7 @@ pub(super) fn pairs(compared: &Compared) -> Vec<u8> {
             of(|d| d.high),
             of(|d| d.p),
             number(pair.sign_flip.map(|flip| flip.p)),
+            number(pair.sign_flip.map(|flip| flip.mid)),
             pair.sign_flip.map_or(String::new(), |flip| flip.exact.to_string()),
             number(pair.mcnemar.map(|test| test.mid)),
             number(pair.bootstrap.map(|drawn| drawn.low)),
