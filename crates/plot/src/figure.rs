@@ -78,16 +78,21 @@ impl Figure {
         if width < 16 || width.max(height) > MOST {
             return Err(Error::Width { width, most: MOST });
         }
+        let mut svg = self.write(Reader::Raster);
         let mut fonts = fontdb::Database::new();
         fonts.load_font_data(font::REGULAR.to_vec());
         fonts.load_font_data(font::STRONG.to_vec());
-        if !font::covers(&self.words) || !font::covers(&self.body) {
+        let strange = font::strange(&svg);
+        if !strange.is_empty() {
             fonts.load_system_fonts();
+            let known = font::known(&fonts, &strange);
+            // A letter that no font has is shown as a question mark.
+            svg = svg.chars().map(|c| if strange.contains(&c) && !known.contains(&c) { '?' } else { c }).collect();
         }
         let options =
             usvg::Options { fontdb: Arc::new(fonts), font_family: "Inter".into(), ..usvg::Options::default() };
         let raster = |reason: &dyn std::fmt::Display| Error::Raster(reason.to_string());
-        let tree = usvg::Tree::from_str(&self.write(Reader::Raster), &options).map_err(|error| raster(&error))?;
+        let tree = usvg::Tree::from_str(&svg, &options).map_err(|error| raster(&error))?;
         let mut pixels = Pixmap::new(width, height).ok_or_else(|| raster(&"no memory"))?;
         let size = tree.size();
         let scale = Transform::from_scale(width as f32 / size.width(), height as f32 / size.height());

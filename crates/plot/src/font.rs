@@ -1,6 +1,7 @@
 //! The letters: Inter, cut down to the characters that pictures use. It measures texts, and it is what
 //! a PNG is set in, so that a machine without fonts draws the same.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use ttf_parser::Face;
@@ -27,9 +28,23 @@ pub(crate) fn width(text: &str, size: f64, strong: bool) -> f64 {
     WIDER * size * text.chars().map(advance).sum::<f64>()
 }
 
-/// Whether our letters can write this.
-pub(crate) fn covers(text: &str) -> bool {
-    FACES[0].as_ref().is_some_and(|face| text.chars().all(|c| c.is_control() || face.glyph_index(c).is_some()))
+/// Characters that our letters lack.
+pub(crate) fn strange(text: &str) -> BTreeSet<char> {
+    let ours = |c: &char| FACES[0].as_ref().is_some_and(|face| face.glyph_index(*c).is_some());
+    text.chars().filter(|c| !c.is_control() && !ours(c)).collect()
+}
+
+/// Those of the characters that a font of the machine has.
+pub(crate) fn known(fonts: &fontdb::Database, characters: &BTreeSet<char>) -> BTreeSet<char> {
+    let mut known = BTreeSet::new();
+    for face in fonts.faces() {
+        fonts.with_face_data(face.id, |data, index| {
+            if let Ok(face) = Face::parse(data, index) {
+                known.extend(characters.iter().filter(|c| face.glyph_index(**c).is_some()));
+            }
+        });
+    }
+    known
 }
 
 /// The text, or its two ends around an ellipsis if it is wider than that: names of models differ at
@@ -80,6 +95,7 @@ mod tests {
         assert_eq!(fit("short", 120.0, 13.0, false), "short");
         let lines = wrap("one logit is one unit of ability and of difficulty", 100.0, 12.0);
         assert!(lines.len() > 2 && lines.iter().all(|line| width(line, 12.0, false) <= 100.0), "{lines:?}");
-        assert!(width("iii", 12.0, false) < width("mmm", 12.0, false) && covers("θ − 0.5 ≤ ½ ÷ Ж") && !covers("数学"));
+        assert!(width("iii", 12.0, false) < width("mmm", 12.0, false));
+        assert_eq!(strange("θ − 0.5 ≤ ½ ÷ Ж 数学\n").into_iter().collect::<String>(), "学数");
     }
 }

@@ -66,7 +66,7 @@ pub fn kidmap(map: &Kidmap) -> Result<Figure> {
     for (from, to) in [(EDGE, CENTRE - GUTTER), (CENTRE + GUTTER, WIDTH - EDGE)] {
         canvas.line("w2 s-ink", (from, at), (to, at));
     }
-    let mut surprising = 0;
+    let (mut surprising, mut counted) = (0, false);
     for (right, way) in [(true, -1.0), (false, 1.0)] {
         let mut marks: Vec<Mark> = items.iter().filter(|item| item.right == right).map(|item| mark(item)).collect();
         surprising += marks.iter().filter(|mark| mark.rank.is_some()).count();
@@ -75,17 +75,18 @@ pub fn kidmap(map: &Kidmap) -> Result<Figure> {
         let said = format!("{} {word}", marks.len());
         canvas.text("strong f-ink", (CENTRE + way * GUTTER, upper - 12.0), anchor, &said);
         if !marks.is_empty() {
-            side(&mut canvas, &y, way, &marks);
+            counted |= !side(&mut canvas, &y, way, &marks);
         }
     }
     let caption = format!(
         "{} items by difficulty in {}; the line is the ability, {} with 95 % interval [{}, {}]. {surprising} answers \
-         are surprising, with a chance below {SURPRISE} by the model.{}",
+         are surprising, with a chance below {SURPRISE} by the model.{}{}",
         items.len(),
         map.unit,
         number(map.ability, 2),
         number(low, 2),
         number(high, 2),
+        if counted { " Bars count items." } else { "" },
         left_out(map.items.len() - items.len(), "items")
     );
     Ok(Figure::new(&map.title, &caption, canvas, upper + TALL + 8.0))

@@ -31,8 +31,9 @@ pub(crate) struct Mark {
     pub rank: Option<f64>,
 }
 
-/// Draws marks to the left (`way` −1) or to the right (1) of the scale; gives how many names are written.
-pub(crate) fn side(canvas: &mut Canvas, y: &Scale, way: f64, marks: &[Mark]) -> usize {
+/// Draws marks to the left (`way` −1) or to the right (1) of the scale; gives whether each has a
+/// mark of its own, or bars count them.
+pub(crate) fn side(canvas: &mut Canvas, y: &Scale, way: f64, marks: &[Mark]) -> bool {
     let place = |column: usize| CENTRE + way * (GUTTER + 9.0 + COLUMN * column as f64);
     let most = ((CENTRE - GUTTER - EDGE - NAME - 30.0) / COLUMN) as usize;
     let columns = pack(y, marks).filter(|columns| columns.iter().all(|column| *column < most));
@@ -63,7 +64,7 @@ pub(crate) fn side(canvas: &mut Canvas, y: &Scale, way: f64, marks: &[Mark]) -> 
     for (at, row) in named.iter().zip(&placed) {
         canvas.label("small f-ink halo s-paper", (edge, row + 4.0), anchor, &marks[*at].label, NAME);
     }
-    named.len()
+    columns.is_some()
 }
 
 /// A column for each mark, so that marks and intervals of one column do not touch. `None` for more marks

@@ -47,16 +47,22 @@ pub fn wright(map: &Wright) -> Result<Figure> {
     spine(&mut canvas, &y);
     canvas.text("strong f-c0", (CENTRE - GUTTER, upper - 12.0), Anchor::End, "Persons");
     canvas.text("strong f-c1", (CENTRE + GUTTER, upper - 12.0), Anchor::Start, "Items");
-    side(&mut canvas, &y, -1.0, &marks(&persons, "c0", true));
-    side(&mut canvas, &y, 1.0, &marks(&items, "c1", false));
+    let marked = side(&mut canvas, &y, -1.0, &marks(&persons, "c0", true));
+    let dotted = side(&mut canvas, &y, 1.0, &marks(&items, "c1", false));
     let mean = |measures: &[Measure]| measures.iter().map(|m| m.value).sum::<f64>() / measures.len() as f64;
     let caption = format!(
-        "{} persons (mean {}) and {} items (mean {}) on one scale in {}; bars at persons are 95 % intervals.{}{}",
+        "{} persons (mean {}) and {} items (mean {}) on one scale in {}.{}{}{}",
         persons.len(),
         number(mean(&persons), 2),
         items.len(),
         number(mean(&items), 2),
         map.unit,
+        match (marked, dotted) {
+            (true, true) => " Lines at persons are 95 % intervals.",
+            (true, false) => " Lines at persons are 95 % intervals; bars count items.",
+            (false, true) => " Bars count persons.",
+            (false, false) => " Bars count persons and items.",
+        },
         left_out(map.persons.len() - persons.len(), "persons"),
         left_out(map.items.len() - items.len(), "items")
     );

@@ -260,3 +260,17 @@ fn a_png_has_its_size_its_letters_and_its_colours() {
         assert!(pixels.pixels().iter().all(|p| p.alpha() == 255), "{name} has holes");
     }
 }
+
+/// A machine may have fonts for other scripts or not: either way something stands there.
+#[test]
+fn letters_that_we_lack_leave_no_gap() {
+    let drawn = |label: &str| {
+        let forest = Forest {
+            rows: vec![Row { label: label.into(), value: 1.0, low: 0.0, high: 2.0, class: None }],
+            ..Forest::default()
+        };
+        plot::forest(&forest).expect("drawn").png(340).expect("drawn")
+    };
+    // A tab of nothing but spaces is as wide as the four signs.
+    assert_ne!(drawn("文心一言"), drawn("\u{3000}\u{3000}\u{3000}\u{3000}"));
+}
