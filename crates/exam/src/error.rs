@@ -96,7 +96,7 @@ pub enum Error {
     #[error(transparent)]
     Marks(#[from] marks::Error),
     /// Judges cannot be held against people.
-    #[error("a judge is calibrated on answers that people have marked too; {missing} are missing")]
+    #[error("graders are held against people who marked the same answers; {missing} are missing")]
     Uncalibrated {
         /// What is missing.
         missing: &'static str,

@@ -47,7 +47,7 @@ impl<'a> Session<'a> {
     pub fn new(bank: &'a Fit, settings: Adaptive, person: u64) -> Self {
         let seed = settings.seed ^ person.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let random = ChaCha8Rng::seed_from_u64(seed);
-        let ability = Ability { theta: 0.0, error: 1.0 };
+        let ability = Ability { theta: bank.population.0, error: bank.population.1 };
         Self { bank, settings, random, given: Vec::new(), met: BTreeSet::new(), ability }
     }
 
@@ -77,7 +77,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Ability so far: mode of the posterior under θ ~ N(0, 1), with the posterior's deviation.
+    /// Ability so far: mode of the posterior under the bank's population, with the posterior's deviation.
     pub fn ability(&self) -> Ability {
         self.ability
     }

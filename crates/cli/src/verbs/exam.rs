@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use run::hall::adaptive::{Adapting, adapt};
+
 use crate::context::Context;
 
 /// Sits an exam: a bank of questions, from memory or with documents at hand, by one model or two.
@@ -9,7 +11,8 @@ use crate::context::Context;
 #[command(after_help = "Examples:  lyceum exam examples/station/bank.jsonl\n           \
                         lyceum exam bank.jsonl --model runs/handbook --against smollm2-135m\n           \
                         lyceum exam bank.jsonl --open my-docs --model http://localhost:8000/v1\n           \
-                        lyceum exam control            general questions (OpenBookQA, CommonsenseQA)")]
+                        lyceum exam control            general questions (OpenBookQA, CommonsenseQA)\n           \
+                        lyceum exam bank.jsonl --adaptive --calibration runs/irt/fit.json --until-se 0.3")]
 pub struct Arguments {
     /// Bank (JSON lines), or `control` for general questions
     bank: String,
@@ -22,6 +25,21 @@ pub struct Arguments {
     /// Number of questions of the control exam
     #[arg(long, default_value_t = 400)]
     control_items: usize,
+    /// Ask the question that says most at the ability so far, until the standard error is small enough
+    #[arg(long, requires = "calibration", conflicts_with_all = ["open", "against"])]
+    adaptive: bool,
+    /// fit.json of `lyceum irt` over answers to this bank
+    #[arg(long, requires = "adaptive", value_name = "FILE")]
+    calibration: Option<PathBuf>,
+    /// Standard error at which an adaptive exam ends
+    #[arg(long, requires = "adaptive", default_value_t = 0.3)]
+    until_se: f64,
+    /// Questions of an adaptive exam at most; 0 for the whole bank
+    #[arg(long, requires = "adaptive", default_value_t = 0)]
+    most: usize,
+    /// The next question is drawn from so many of the most informative ones, so that none wears out
+    #[arg(long, requires = "adaptive", default_value_t = 5)]
+    exposure: usize,
 }
 
 /// Sits the exam and prints score, standard error and denominator.
@@ -34,6 +52,18 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     } else {
         exam::read_bank(&PathBuf::from(&arguments.bank)).map_err(run::Error::from)?
     };
+    if let Some(calibration) = &arguments.calibration {
+        let asked = Adapting {
+            calibration: calibration.clone(),
+            error: arguments.until_se,
+            most: arguments.most,
+            choose_from: arguments.exposure,
+        };
+        let name = super::evolve::name_of(arguments.bank.trim_end_matches(".jsonl"));
+        let out = context.out(&format!("{name}-adaptive"));
+        let adaption = context.block_on(adapt(&recipe, &items, &asked, &out, &sources, &context.watch))?;
+        return context.print(&adaption, adaption.text());
+    }
     let out = context.out(&format!("{}-exam", super::evolve::name_of(arguments.bank.trim_end_matches(".jsonl"))));
     let sat = context.block_on(run::sit(
         &recipe,

@@ -1,0 +1,131 @@
+//! What the figures mean, for a reader who teaches.
+
+use super::{Discrepancy, Gaokao, Null};
+
+impl Gaokao {
+    /// What it means, in paragraphs of plain words, each with its numbers.
+    pub fn meaning(&self) -> Vec<String> {
+        let mut text = vec![format!(
+            "The question. When a pupil scores high, we trust that the easy questions were answered and the hard ones \
+             tried. Does the score of a language model mean the same? {} models answered {} questions ({} answers). \
+             Difficulty is {}. Eq. 1 of the paper says that the chance of a mark falls along one S-shaped curve as \
+             questions grow harder; its slope is {}.",
+            self.persons,
+            self.items,
+            self.responses,
+            self.difficulty,
+            if self.free_slope { "fitted to each model" } else { "fixed at 1 a step of difficulty, as published" }
+        )];
+        text.push(format!(
+            "How to read the comparisons. Each figure stands beside two worlds in which there is nothing to find. In the \
+             first, the marks of each question are dealt out anew among the models (permuted), so that no model differs \
+             from another. In the second, imaginary pupils of the same abilities answer the same questions exactly as a \
+             Rasch curve says. A figure is remarkable only if it lies outside what these worlds give by chance \
+             ({} draws of each).",
+            self.draws
+        ));
+        text.extend(self.discrepancies.iter().map(|d| format!("{} {}", says(d), verdict(d))));
+        let flat = self.consistency.iter().filter(|c| c.simulated.is_some_and(|null| null.p < 0.05 && c.r > null.mean));
+        let flat = flat.count();
+        let by_chance = 0.025 * self.consistency.len() as f64;
+        text.push(format!(
+            "Model by model: of {} correlations (subject × model × type) {flat} are flatter than pupils of the curve would \
+             be, at 5 %; about {by_chance:.1} would be by chance alone. Only a count well above that speaks against reading \
+             the scores as ability.",
+            self.consistency.len()
+        ));
+        text.push(control(&self.discrepancies));
+        text.push(
+            "What this cannot say. A curve that fits does not prove understanding, and one that does not fit may only mean \
+             that people and models find different questions hard: then the stated difficulty is the wrong ruler, not the \
+             model a bad pupil. Mode `proper` asks the same question with difficulties that the answers themselves give."
+                .into(),
+        );
+        text
+    }
+}
+
+fn says(d: &Discrepancy) -> String {
+    let null = |null: Option<Null>| {
+        null.map_or("not known".to_string(), |n| {
+            format!("{} (95 % between {} and {})", two(n.mean), two(n.low), two(n.high))
+        })
+    };
+    let against = format!("pupils of the curve give {}, permuted marks {}", null(d.simulated), null(d.permuted));
+    let observed = two(d.observed);
+    match &*d.name {
+        "anomalous consistency" => format!(
+            "Anomalous consistency. A pupil does worse on harder questions, so difficulty and score rate go against each \
+             other. Here their correlation is {observed} on average over {} combinations; {against}.",
+            d.n
+        ),
+        "fit of the curve" => format!(
+            "Fit of the curve. R² says how much of the ups and downs of a model's marks the curve explains: 1 all, 0 no more \
+             than a flat line, below 0 less than that. Here it is {observed} on average over {} models; {against}. A \
+             single answer is right or wrong and never 70 % right, so even a perfect curve stays far below 1.",
+            d.n
+        ),
+        "variance at similar difficulty" => format!(
+            "Variance at similar difficulty. Among questions of similar difficulty a model's marks vary by {observed} \
+             (standard deviation, mean of {} models); {against}.",
+            d.n
+        ),
+        _ => format!(
+            "Inconsistent score rate. {:.1} % of the marks lie more than one standard deviation off the curve (mean of {} \
+             models); {against}. The paper's 32 % is no finding by itself: of anything that is normally distributed, 31.7 % \
+             lies more than one deviation off by construction.",
+            100.0 * d.observed,
+            d.n
+        ),
+    }
+}
+
+/// Two digits, with a true minus sign.
+fn two(x: f64) -> String {
+    format!("{x:.2}").replace('-', "\u{2212}")
+}
+
+fn verdict(d: &Discrepancy) -> &'static str {
+    let Some(null) = d.simulated else { return "Without the Rasch model nothing can be concluded." };
+    if null.p >= 0.05 {
+        return "That is within what pupils would show: no discrepancy.";
+    }
+    let above = d.observed > null.mean;
+    match (&*d.name, above) {
+        ("anomalous consistency", true) => {
+            "The models are flatter over difficulty than pupils would be: a discrepancy."
+        }
+        ("anomalous consistency", false) => "The models follow difficulty more strictly than the fitted curve asks.",
+        ("fit of the curve", false) => "The curve explains the models worse than pupils: a discrepancy.",
+        ("fit of the curve", true) => "The curve explains the models better than chance lets pupils be explained.",
+        ("variance at similar difficulty", true) => "That is more than pupils would show: a discrepancy.",
+        ("variance at similar difficulty", false) => "That is less than pupils would show.",
+        (_, true) => "That is more often than pupils would: a discrepancy.",
+        (_, false) => "That is less often than pupils would.",
+    }
+}
+
+fn control(discrepancies: &[Discrepancy]) -> String {
+    let one = |d: &Discrepancy| {
+        format!(
+            "{}: {} of {} outside the range of permuted marks, {} of {} outside that of the curve (95 % interval of the rate \
+             {:.0} to {:.0} %)",
+            d.name,
+            d.control_permuted,
+            d.controls,
+            d.control_simulated,
+            d.controls,
+            100.0 * d.control_interval.0,
+            100.0 * d.control_interval.1
+        )
+    };
+    let all: Vec<String> = discrepancies.iter().map(one).collect();
+    let null = discrepancies.iter().all(|d| d.control_interval.0 <= 0.05 && d.control_permuted <= d.controls / 4);
+    format!(
+        "Negative control. The whole analysis was run on {} tables whose marks had been permuted, where nothing can be found; \
+         about one in twenty should be called remarkable. {}. The control {}.",
+        discrepancies.first().map_or(0, |d| d.controls),
+        all.join("; "),
+        if null { "comes out null, as it must" } else { "does NOT come out null: do not trust the verdicts above" }
+    )
+}
