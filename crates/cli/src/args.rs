@@ -76,6 +76,12 @@ pub enum Verb {
     Practise(verbs::practise::Arguments),
     /// Sit an exam; compare two models
     Exam(verbs::exam::Arguments),
+    /// Place persons and items of exam logs on one scale, with errors and fit
+    Irt(verbs::irt::Arguments),
+    /// Compare models by their logs, item by item; who is tied
+    Compare(verbs::compare::Arguments),
+    /// Choose few items that stand for a whole exam
+    Short(verbs::short::Arguments),
     /// All of it: documents → better model, with the proof
     Evolve(verbs::evolve::Arguments),
     /// Show a run's report
@@ -88,6 +94,10 @@ pub enum Verb {
     Serve(verbs::serve::Arguments),
     /// Hold decoding strategies against each other
     Lab(verbs::lab::Arguments),
+    /// Measure a model's losses on texts, token by token
+    Score(verbs::score::Arguments),
+    /// Predict models from losses or sizes by every law, and say what cannot be predicted
+    Scaling(verbs::scaling::Arguments),
     /// Write a learned model for llama.cpp, transformers or peft
     Export(verbs::export::Arguments),
     /// Check a recipe, bank or sample file before work starts

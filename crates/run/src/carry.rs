@@ -209,6 +209,7 @@ fn by_kind(records: &[Record]) -> Result<BTreeMap<&'static str, Vec<u8>>> {
             Record::Preference(preference) => ("preferences", to_jsonl(&[preference])?),
             Record::Step(step) => ("steps", to_jsonl(&[step])?),
             Record::Guard(guard) => ("guards", to_jsonl(&[guard])?),
+            Record::Loss(losses) => ("losses", to_jsonl(&[losses])?),
             Record::File(file) => ("files", to_jsonl(&[file])?),
             Record::Drop(drop) => ("drops", to_jsonl(&[drop])?),
         };
@@ -232,6 +233,7 @@ fn summary(records: &[Record]) -> String {
             Record::Preference(_) => "preferences",
             Record::Step(_) => "steps",
             Record::Guard(_) => "guard points",
+            Record::Loss(_) => "scored texts",
             Record::File(_) => continue,
             Record::Drop(_) => "dropped",
         };

@@ -72,6 +72,18 @@ pub enum Error {
     /// A bank is damaged, or two exams cannot be compared.
     #[error(transparent)]
     Exam(#[from] exam::Error),
+    /// A log cannot be read.
+    #[error(transparent)]
+    Marks(#[from] marks::Error),
+    /// Responses cannot be fitted.
+    #[error(transparent)]
+    Irt(#[from] irt::Error),
+    /// A picture cannot be drawn.
+    #[error(transparent)]
+    Plot(#[from] plot::Error),
+    /// Losses or accuracies cannot be read or fitted.
+    #[error(transparent)]
+    Scaling(#[from] scaling::Error),
     /// Weights, tokenizer or adapter are damaged.
     #[error(transparent)]
     Weights(#[from] weights::Error),
@@ -97,6 +109,9 @@ impl Error {
             Self::Locked { .. } => Some("wait for it to end, or choose another folder with --out".into()),
             Self::Folder { .. } => Some("choose a folder that you may write to with --out".into()),
             Self::Nothing { hint, .. } | Self::Model { hint, .. } => Some(hint.clone()),
+            Self::Exam(exam::Error::Cell { column: "code", .. }) => {
+                Some("give the answers and the --seed that the sheet was written with".into())
+            }
             Self::Decode(decode::Error::Model { source: lm::Error::Transport { .. }, .. }) => {
                 Some("start the server, then run the same command again: finished work is kept".into())
             }
@@ -123,6 +138,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Recipe { .. } | Self::Nothing { .. } | Self::Documents(_) | Self::Exam(_) => 2,
+            Self::Marks(_) | Self::Irt(_) | Self::Plot(_) | Self::Scaling(_) => 2,
             Self::Record(record::Error::Line { .. }) | Self::Weights(_) | Self::Synth(_) | Self::Tasks(_) => 2,
             Self::Decode(decode::Error::Model { .. }) => 3,
             Self::Encode(_) | Self::Decode(_) => 2,

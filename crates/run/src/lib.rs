@@ -15,6 +15,7 @@ mod estimate;
 mod event;
 mod evolve;
 mod folder;
+pub mod hall;
 pub mod lab;
 pub mod models;
 mod plan;

@@ -46,6 +46,20 @@ struct Files {
     adapter: Option<PathBuf>,
 }
 
+impl Model {
+    /// Weights with an engine, and with the adapter that a run learned.
+    pub(crate) fn of(Weights { base, start, identity }: Weights, engine: lm_local::Config) -> Result<Self> {
+        let local = LocalModel::load(&base, engine)?;
+        let mut adapter = None;
+        if let Some(start) = &start {
+            local.add_adapter(LOADED, start)?;
+            adapter = Some(LOADED.to_string());
+        }
+        let shared = Arc::new(local.clone());
+        Ok(Self { shared, adapter, start, local: Some((local, base)), meter: Arc::new(|| 0.0), identity })
+    }
+}
+
 /// Loads what `name` stands for: a server's address, a run folder, a GGUF file, a Hugging Face
 /// folder, or a named asset that is fetched if need be.
 ///
@@ -54,15 +68,7 @@ pub fn load(name: &str, recipe: &Recipe, sources: &pull::Sources) -> Result<Mode
     if is_address(name) {
         return remote(name, &recipe.remote, &sources.options.cache);
     }
-    let Weights { base, start, identity } = weights(name, sources)?;
-    let local = LocalModel::load(&base, recipe.engine.clone())?;
-    let mut adapter = None;
-    if let Some(start) = &start {
-        local.add_adapter(LOADED, start)?;
-        adapter = Some(LOADED.to_string());
-    }
-    let shared = Arc::new(local.clone());
-    Ok(Model { shared, adapter, start, local: Some((local, base)), meter: Arc::new(|| 0.0), identity })
+    Model::of(weights(name, sources)?, recipe.engine.clone())
 }
 
 /// What can be trained: weights without an engine, which would take as much memory again.
@@ -73,20 +79,26 @@ pub(crate) struct Weights {
     pub identity: Vec<Input>,
 }
 
+impl Weights {
+    /// Weights as they are, without an adapter.
+    pub fn bare(base: Arc<Checkpoint>) -> Self {
+        let identity = vec![Input { path: base.name.clone(), sha256: base.sha256.clone() }];
+        Self { base, start: None, identity }
+    }
+}
+
 /// Weights that lie on this machine, or are fetched.
 pub(crate) fn weights(name: &str, sources: &pull::Sources) -> Result<Weights> {
     if is_address(name) {
         return Err(far(name));
     }
     let files = find(name, sources)?;
-    let base = Arc::new(Checkpoint::open(&files.weights)?);
-    let mut identity = vec![Input { path: base.name.clone(), sha256: base.sha256.clone() }];
-    let mut start = None;
+    let mut weights = Weights::bare(Arc::new(Checkpoint::open(&files.weights)?));
     if let Some(folder) = files.adapter {
-        start = Some(Arc::new(Adapter::load(&folder, &base.architecture)?));
-        identity.push(input(&folder.join("adapter_model.safetensors"))?);
+        weights.start = Some(Arc::new(Adapter::load(&folder, &weights.base.architecture)?));
+        weights.identity.push(input(&folder.join("adapter_model.safetensors"))?);
     }
-    Ok(Weights { base, start, identity })
+    Ok(weights)
 }
 
 /// A model whose weights are not here.

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use record::{Document, Drop, Fact, Guard, Input, Item, Preference, Response, Sample, TrainStep, Usage};
 use serde::{Deserialize, Serialize};
 
+use crate::hall::score::TokenLosses;
 use crate::lab::Trial;
 use crate::practise::Asked;
 
@@ -75,6 +76,8 @@ pub enum Record {
     Step(TrainStep),
     /// How a self-training stood between two steps.
     Guard(Guard),
+    /// What a model said to a text, token by token.
+    Loss(TokenLosses),
     /// A file beside the shard, by content.
     File(Input),
     /// Something that was not delivered.

@@ -48,4 +48,4 @@ pub use prepared::Prepared;
 pub use salience::{Salience, TopToken};
 pub use splits::Split;
 pub use target::Target;
-pub use verdict::{Reason, Verdict, judge};
+pub use verdict::{Reason, Verdict, judge, judge_pooled};

@@ -68,8 +68,19 @@ pub fn judge(
     families: &[usize],
     bootstrap: &Bootstrap,
 ) -> Result<Verdict> {
-    let mean = vec![train_mean; observed.len()];
-    let gain = evaluate::gain(predicted, &mean, observed, families, bootstrap)?;
+    judge_pooled(predicted, &vec![train_mean; observed.len()], observed, errors, families, bootstrap)
+}
+
+/// As [`judge`], for models of several splits, each beside the mean of its own training models.
+pub fn judge_pooled(
+    predicted: &[f64],
+    train_means: &[f64],
+    observed: &[f64],
+    errors: Option<&[f64]>,
+    families: &[usize],
+    bootstrap: &Bootstrap,
+) -> Result<Verdict> {
+    let gain = evaluate::gain(predicted, train_means, observed, families, bootstrap)?;
     let same = errors.map(|errors| sameness(observed, errors)).transpose()?.flatten();
     if let Some(p) = same.filter(|p| *p > 0.05) {
         return Ok(Verdict::NotPredictable { reason: Reason::Flat { p }, gain });
@@ -84,7 +95,7 @@ pub fn judge(
     let normal = statrs::distribution::Normal::standard();
     let z = normal.inverse_cdf((1.0 + bootstrap.level) / 2.0);
     let detectable = (gain.high - gain.low) / (2.0 * z) * (z + 0.8416);
-    let of_mean = evaluate::metrics(&mean, observed)?.mae;
+    let of_mean = evaluate::metrics(train_means, observed)?.mae;
     if detectable > of_mean / 2.0 {
         return Ok(Verdict::Undecided { gain, detectable });
     }

@@ -10,18 +10,22 @@ use crate::context::Context;
 /// problems; a public set asks the model of `--model`. `practice` lets such decoders practise on
 /// questions without answers, by Genius and its rivals, and examines them before and after;
 /// `practice-rates` is how its learning rates were chosen; `collapse` drives practice too far and shows
-/// what the guard does. The same command continues where it stood.
+/// what the guard does. `ladder` trains decoders of four sizes on three mixtures of problems with two
+/// budgets, and asks what their losses say of what they and larger ones can do. The same command
+/// continues where it stood.
 #[derive(Args)]
 #[command(after_help = "Examples:  lyceum lab\n           \
                         lyceum lab --on asdiv-small --problems 150 --contestants phi,greedy,self-consistency-equal\n           \
                         lyceum lab --problems 100 --seeds 2 --out runs/quick-lab\n           \
                         lyceum lab --on practice --contestants genius+aco,genius+dpo,vote+dpo\n           \
-                        lyceum lab --on collapse")]
+                        lyceum lab --on collapse\n           \
+                        lyceum lab --on ladder --tokens 300000,1200000")]
 pub struct Arguments {
-    /// What is compared on which problems: strategies on pico or a public set, or ways of learning
+    /// What is compared on which problems: strategies on pico or a public set, ways of learning, or laws
     #[arg(long, default_value = "pico", value_name = "SET", value_parser = sets())]
     on: String,
-    /// Problems a seed [default: 400; 1000 where learning is compared]
+    /// Problems a seed, or a capability of the ladder [default: 400; 1000 where learning is compared; 250 of
+    /// the ladder]
     #[arg(long)]
     problems: Option<usize>,
     /// Models trained from scratch, each from its own seed [default: 5; 3 where learning is compared]
@@ -33,6 +37,12 @@ pub struct Arguments {
     /// Held-out problems by which the guard chooses the kept point of a training
     #[arg(long, default_value_t = 200)]
     guard: usize,
+    /// Training tokens of the ladder's budgets, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "300000,1200000")]
+    tokens: Vec<u64>,
+    /// Held-out problems a capability whose solutions are the ladder's validation text
+    #[arg(long, default_value_t = 60)]
+    validation: usize,
     /// Contestants, separated by commas: strategies, `-equal` at the end limiting one to the tokens that
     /// phi spent, or ways of learning as METHOD+LOSS
     #[arg(long, value_delimiter = ',', alias = "strategies")]
@@ -40,7 +50,7 @@ pub struct Arguments {
 }
 
 fn sets() -> Vec<&'static str> {
-    lab::SETS.into_iter().chain(lab::LEARNING).collect()
+    lab::SETS.into_iter().chain(lab::LEARNING).chain([lab::LADDER]).collect()
 }
 
 /// Runs the lab, prints its tables and writes its page.
@@ -61,6 +71,18 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
             let settings = settings(2000);
             let lab = context.block_on(lab::practice::practice(&recipe, &settings, &out, &sources, watch))?;
             context.print(&lab, format!("{}\n{page}", report::learning_text(&lab)))
+        }
+        lab::LADDER => {
+            let mut laws = run::hall::scaling::Settings { seed: recipe.seed, ..Default::default() };
+            laws.bootstrap.seed = recipe.seed;
+            let settings = lab::ladder::Settings {
+                problems: arguments.problems.unwrap_or(250),
+                validation: arguments.validation,
+                budgets: arguments.tokens.clone(),
+                laws,
+            };
+            let ladder = context.block_on(lab::ladder::ladder(&recipe, &settings, &out, &sources, watch))?;
+            context.print(&ladder, format!("{}\n{page}", report::sheet_text(&lab::ladder::sheet(&ladder))))
         }
         "practice-rates" => {
             let settings = settings(2000);

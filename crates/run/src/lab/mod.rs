@@ -3,10 +3,12 @@
 //! On the set `pico` each seed trains a small decoder of its own from scratch and asks it unseen
 //! problems of the generator; seeds are the clusters of every interval. On a public set the model of
 //! the recipe is asked, and each problem is a cluster. Training and every 100 problems are shards:
-//! the same command continues where it stood. [`practice`] is the lab of learning.
+//! the same command continues where it stood. [`practice`] is the lab of learning, [`ladder`] that of
+//! scaling laws.
 
 mod contestant;
 mod judge;
+pub mod ladder;
 mod pico;
 pub mod practice;
 mod public;
@@ -34,6 +36,9 @@ pub use self::trial::Trial;
 
 /// The sets of problems.
 pub const SETS: [&str; 5] = ["pico", "asdiv-small", "disflqa", "asdiv", "openbookqa"];
+
+/// The set of [`ladder`]: sizes and mixtures.
+pub const LADDER: &str = "ladder";
 
 /// What [`practice`] compares, beside those: ways of learning.
 pub const LEARNING: [&str; 3] = ["practice", "practice-rates", "collapse"];

@@ -175,32 +175,45 @@ impl Stage for Train {
     }
 
     async fn run_shard(&self, _: u32, folder: &Path, watch: &Watch) -> Result<Output> {
-        let (samples, validation, config) = (self.samples.clone(), self.validation.clone(), self.config.clone());
-        let (folder, watch, name, seed) = (folder.join("model"), watch.clone(), self.folder.clone(), self.seed);
-        // Training is minutes of arithmetic: a thread of its own keeps the runtime answering.
-        let train = move || {
-            let start = fresh(&samples, SIZE, 0, seed)?;
-            let total = config.tokens.unwrap_or(0);
-            let mut read = None;
-            let mut progress = |step: &record::TrainStep| {
-                // Tokens of earlier calls were spent by them.
-                watch.spend(step.tokens - read.unwrap_or(step.tokens));
-                read = Some(step.tokens);
-                let detail = format!("loss {:.3}", step.loss);
-                watch.tell(Event::Progress { stage: name.clone(), done: step.tokens, total, detail });
-                if watch.check().is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            };
-            let trained = learn::pretrain(&start, &samples, &validation, &config, &folder, &mut progress)?;
-            // A break keeps a checkpoint; the stage is not finished.
-            watch.check()?;
-            let mut records: Vec<_> = trained.curve.into_iter().map(Record::Step).collect();
-            let file = input(&folder.join("model.safetensors"))?;
-            records.push(Record::File(Input { path: format!("{name}/model/model.safetensors"), ..file }));
-            Ok(Output { records, ..Output::default() })
-        };
-        let broke = |e| Error::Model { problem: format!("training broke off: {e}"), hint: "please report this".into() };
-        tokio::task::spawn_blocking(train).await.map_err(broke)?
+        let start = fresh(&self.samples, SIZE, 0, self.seed)?;
+        let (samples, validation) = (self.samples.clone(), self.validation.clone());
+        train(&self.folder, start, samples, validation, self.config.clone(), folder, watch).await
     }
+}
+
+/// Trains `start` in `model` of a stage's folder; the stage's records are the steps and the weights.
+pub(super) async fn train(
+    stage: &str,
+    start: Checkpoint,
+    samples: Vec<Sample>,
+    validation: Vec<Sample>,
+    config: PretrainConfig,
+    folder: &Path,
+    watch: &Watch,
+) -> Result<Output> {
+    let (folder, watch, name) = (folder.join("model"), watch.clone(), stage.to_string());
+    // Training is minutes of arithmetic: a thread of its own keeps the runtime answering.
+    let train = move || {
+        let mut read = None;
+        let mut progress = |step: &record::TrainStep| {
+            // Tokens of earlier calls were spent by them.
+            watch.spend(step.tokens - read.unwrap_or(step.tokens));
+            read = Some(step.tokens);
+            let total = config.tokens.unwrap_or((step.tokens as f64 / step.epoch) as u64);
+            let detail = format!("loss {:.3}", step.loss);
+            watch.tell(Event::Progress { stage: name.clone(), done: step.tokens, total, detail });
+            if watch.check().is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let trained = learn::pretrain(&start, &samples, &validation, &config, &folder, &mut progress)?;
+        // A break keeps a checkpoint; the stage is not finished.
+        watch.check()?;
+        let mut records: Vec<_> = trained.curve.into_iter().map(Record::Step).collect();
+        let file = input(&folder.join("model.safetensors"))?;
+        records.push(Record::File(Input { path: format!("{name}/model/model.safetensors"), ..file }));
+        Ok(Output { records, ..Output::default() })
+    };
+    let broke = |e| Error::Model { problem: format!("training broke off: {e}"), hint: "please report this".into() };
+    tokio::task::spawn_blocking(train).await.map_err(broke)?
 }
 
 #[cfg(test)]
