@@ -122,8 +122,13 @@ pub(crate) fn style(body: &str, reader: Reader) -> String {
     for (step, (bright, dim)) in ON_STEPS.iter().enumerate() {
         rule(format!("on-h{step}"), "fill", bright, dim);
     }
+    // Opened alone, a picture lies on its own paper, however large the window is.
+    let (_, bright, dim) = TINTS[0];
+    let around = |paper: &str| format!(".plot:root{{background:{paper}}}");
     match reader {
-        Reader::Browser => format!("{light}@media (prefers-color-scheme:dark){{{dark}}}"),
+        Reader::Browser => {
+            format!("{light}{}@media (prefers-color-scheme:dark){{{dark}{}}}", around(bright), around(dim))
+        }
         Reader::Raster => light,
     }
 }

@@ -98,10 +98,9 @@ pub fn pathway(path: &Pathway) -> Result<Figure> {
         }
     }
     let mut caption = format!(
-        "{} {}; {outside} lie outside ±2, where {:.0} of 100 would by chance. The larger a bubble, the larger its standard error.{}",
+        "{} {}; {outside} lie outside ±2, where 5 of 100 would by chance. The larger a bubble, the larger its standard error.{}",
         points.len(),
         path.what,
-        5.0,
         left_out(path.points.len() - points.len(), &path.what)
     );
     if stride > 1 {
