@@ -41,14 +41,17 @@ pub fn andersen(responses: &Responses, group: &[usize]) -> Result<Test> {
     Ok(Test::new(2.0 * (sum - all.log_likelihood), ((groups - 1) * (steps - 1)) as f64))
 }
 
-/// Groups for [`andersen`]: raw scores at most the median, and above it.
+/// Groups for [`andersen`]: raw scores at most the median, and above it. The lowest and the highest possible
+/// scores say nothing about items and do not count for the median.
 pub fn by_raw_score(responses: &Responses) -> Vec<usize> {
     let raw: Vec<usize> = (0..responses.persons()).map(|person| responses.raw(person)).collect();
-    let mut sorted = raw.clone();
+    let most = |person: usize| responses.of(person).map(|(item, _)| responses.categories(item) - 1).sum::<usize>();
+    let mut sorted: Vec<usize> =
+        raw.iter().enumerate().filter(|(person, raw)| (1..most(*person)).contains(*raw)).map(|(_, raw)| *raw).collect();
     sorted.sort_unstable();
-    let median = sorted[sorted.len() / 2];
-    // The extremes say nothing in either group; a median that is the maximum would leave one empty.
-    let cut = if median == sorted[sorted.len() - 1] { median - 1 } else { median };
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
+    // A median that is the greatest would leave one group empty.
+    let cut = if sorted.last() == Some(&median) { median - 1 } else { median };
     raw.iter().map(|&raw| usize::from(raw > cut)).collect()
 }
 

@@ -372,8 +372,9 @@ mod tests {
         let error = paper(&plain, &config(Source::Stated)).expect_err("nothing stated").to_string();
         assert!(error.contains("no item has a stated difficulty"), "{error}");
         assert!(paper(&plain, &config(Source::Elo)).expect_err("no duels").to_string().contains("judgement"));
-        let duels: Vec<Duel> =
-            (0..59).flat_map(|i| (0..3).map(move |_| Duel { first: i, second: i + 1, points: 0.0 })).collect();
+        let duels: Vec<Duel> = (1..60)
+            .flat_map(|step| (0..60 - step).map(move |i| Duel { first: i, second: i + step, points: 0.0 }))
+            .collect();
         let found = paper(&plain, &Config { duels, ..config(Source::Elo) }).expect("a result");
         assert!(found.discrepancies[0].observed < -0.3, "{found:?}");
         let others = paper(&plain, &config(Source::Auto)).expect("a result");

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use ::irt::{Fit, Item, Model};
-use exam::scored::Scored;
+use ::irt::{Ability, Estimator, Fit, Item, Model, Responses};
+use exam::scored::{Scored, category};
+use record::Response;
 use serde::{Deserialize, Serialize};
 
 use super::fitted::Fitted;
@@ -110,10 +111,82 @@ impl Calibration {
         self.items.iter().find(|item| item.id == id)
     }
 
+    /// Ability by the answers to items that stand here (Warm's estimate), with their number; none where
+    /// there are fewer than two. An exam marks from 0 to 1, whatever the marks that were calibrated on.
+    pub fn ability(&self, responses: &[Response]) -> Result<Option<(Ability, usize)>> {
+        let places: HashMap<&str, usize> =
+            self.items.iter().enumerate().map(|(at, item)| (item.id.as_str(), at)).collect();
+        let given: Vec<(u32, u32, u8)> = responses
+            .iter()
+            .filter_map(|response| {
+                let at = *places.get(response.item.as_str())?;
+                let item = &self.items[at];
+                Some((0, at as u32, category(&item.cuts, response.score * item.max) as u8))
+            })
+            .collect();
+        if given.len() < 2 {
+            return Ok(None);
+        }
+        let table = Responses::sparse(1, self.items.len(), &given)?;
+        let ability = self.bank()?.abilities(&table, Estimator::Wle)[0];
+        Ok(ability.map(|ability| (ability, given.len())))
+    }
+
     /// The bank as a test whose curves are known, on the scale of its population.
     pub fn bank(&self) -> Result<Fit> {
         let mut fit = Fit::known(self.model, self.items.iter().map(|item| item.curve.clone()).collect())?;
         fit.population = self.population;
         Ok(fit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calibration() -> Calibration {
+        let item = |at: usize| Calibrated {
+            id: format!("q{at}"),
+            curve: Item { slope: 1.0, difficulties: vec![at as f64 - 2.0], lower: 0.0, upper: 1.0 },
+            errors: None,
+            // Marks of the calibration ran to 2.
+            cuts: vec![1.0],
+            max: 2.0,
+            n: 100,
+        };
+        Calibration {
+            schema_version: 1,
+            model: Model::Rasch,
+            method: "test".into(),
+            scale: "logits".into(),
+            population: (0.0, 1.0),
+            persons: 100,
+            items: (0..5).map(item).collect(),
+        }
+    }
+
+    fn responses(scores: &[f64]) -> Vec<Response> {
+        let one = |(at, score): (usize, &f64)| {
+            serde_json::from_value(serde_json::json!({
+                "item": format!("q{at}"), "fact": "f", "document": "d", "kind": "number", "model": "m", "mode": "closed",
+                "question": "?", "expected": "1", "text": "1", "score": score, "secondary": 0.0, "abstained": false,
+            }))
+            .expect("a response")
+        };
+        scores.iter().enumerate().map(one).collect()
+    }
+
+    #[test]
+    fn ability_rises_with_answers_and_unknown_items_do_not_count() {
+        let scale = calibration();
+        let of = |scores: &[f64]| scale.ability(&responses(scores)).expect("works");
+        let (half, n) = of(&[1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0]).expect("an ability");
+        assert_eq!(n, 5);
+        let (more, _) = of(&[1.0, 1.0, 1.0, 0.0, 0.0]).expect("an ability");
+        let (all, _) = of(&[1.0; 5]).expect("finite");
+        assert!(half.theta < more.theta && more.theta < all.theta && all.error > more.error);
+        // Three of five about the middle of difficulties from −2 to 2: a little above 0.
+        assert!((half.theta + more.theta).abs() < 1e-6, "{} {}", half.theta, more.theta);
+        assert!(of(&[1.0]).is_none());
     }
 }

@@ -36,6 +36,13 @@ pub(super) fn measure(marks: &Marks, scored: &Scored, plan: &Plan, fitted: &Fitt
         let sum: f64 = (0..responses.items()).map(|item| fitted.fit.information(item, theta)).sum();
         [theta, sum, sum.powf(-0.5)]
     });
+    let met = responses.len() as f64 / responses.persons() as f64;
+    if met < 20.0 {
+        notes.push(format!(
+            "mean squares and their t lie below 1 and 0 where persons answer few items ({met:.1} here), because abilities were \
+             fitted to the same answers: compare items with each other, not with 1"
+        ));
+    }
     let (q3, contrasts) = residuals(marks, scored, fitted, &mut notes);
     let likelihood = Some(fitted.fit.log_likelihood).filter(|l| l.is_finite());
     let n = responses.persons();

@@ -30,8 +30,13 @@ impl Picture {
         self.figure.svg()
     }
 
-    pub(super) fn caption(&self) -> &str {
-        self.figure.caption()
+    /// Without the words that the page says itself.
+    pub(super) fn bare(&self) -> String {
+        self.figure.bare()
+    }
+
+    pub(super) fn caption(&self) -> String {
+        format!("{}. {}", self.figure.title(), self.figure.caption())
     }
 
     pub(super) fn png(&self) -> Result<Vec<u8>> {

@@ -43,7 +43,7 @@ pub(super) fn sheet(analysis: &Analysis, pictures: &[Picture], manifest: Manifes
     sections.extend(aside(analysis));
     for section in &mut sections {
         if let Some(picture) = pictures.iter().find(|picture| picture.section == section.heading) {
-            (section.figure, section.caption) = (Some(picture.svg()), picture.caption().to_string());
+            (section.figure, section.caption) = (Some(picture.bare()), picture.caption());
         }
     }
     sheet.sections = sections;
