@@ -25,7 +25,7 @@ use crate::{Error, Result};
 /// Judges held against people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Answers that a person and a judge marked.
+    /// Answers that a person and another grader marked.
     pub answers: usize,
     /// Items that they answer.
     pub items: usize,
@@ -58,7 +58,8 @@ pub(crate) struct Grid {
     pub answers: Vec<(usize, Vec<Option<(f64, usize)>>)>,
 }
 
-/// Holds the judges' marks against those of the people, who are named in `humans`.
+/// Holds the judges' marks against those of the people, who are named in `humans`; without a judge, the people
+/// against each other.
 pub fn calibrate(
     paper: &Paper,
     scripts: &[Script],
@@ -69,8 +70,8 @@ pub fn calibrate(
     let names: BTreeSet<&str> = marks.iter().map(|mark| mark.grader.as_str()).collect();
     let (people, judges): (Vec<&str>, Vec<&str>) =
         names.into_iter().partition(|name| humans.iter().any(|human| human == name));
-    if people.is_empty() || judges.is_empty() {
-        let missing = if people.is_empty() { "marks by people" } else { "marks by a judge" };
+    if people.is_empty() || people.len() + judges.len() < 2 {
+        let missing = if people.is_empty() { "marks by people" } else { "marks by a second grader" };
         return Err(Error::Uncalibrated { missing });
     }
     let by_code: HashMap<&str, Vec<&Mark>> = marks.iter().fold(HashMap::new(), |mut all, mark| {
@@ -89,8 +90,7 @@ pub fn calibrate(
             Some((mark.points? / item.points, mark.place))
         };
         let row: Vec<Option<(f64, usize)>> = grid.graders.iter().map(mark).collect();
-        let (by_people, by_judges) = row.split_at(grid.humans);
-        if by_people.iter().flatten().next().is_none() || by_judges.iter().flatten().next().is_none() {
+        if row[..grid.humans].iter().all(Option::is_none) || row.iter().flatten().count() < 2 {
             continue;
         }
         let count = clusters.len();
@@ -99,7 +99,7 @@ pub fn calibrate(
         grid.answers.push((cluster, row));
     }
     if grid.answers.len() < 2 {
-        return Err(Error::Uncalibrated { missing: "two answers that both a person and a judge marked" });
+        return Err(Error::Uncalibrated { missing: "two answers that a person and another grader marked" });
     }
     let (severity, severity_fails) = match severity::severity(&grid) {
         Ok(severity) => (Some(severity), None),
@@ -203,7 +203,10 @@ mod tests {
         let error = calibrate(&paper, &scripts, &marks, &["nobody".into()], 3).expect_err("no people").to_string();
         assert!(error.contains("people"), "{error}");
         let only: Vec<Mark> = marks.iter().filter(|m| m.grader == "green").cloned().collect();
-        let error = calibrate(&paper, &scripts, &only, &["green".into()], 3).expect_err("no judge").to_string();
-        assert!(error.contains("judge"), "{error}");
+        let error = calibrate(&paper, &scripts, &only, &["green".into()], 3).expect_err("nobody else").to_string();
+        assert!(error.contains("second grader"), "{error}");
+        let two: Vec<Mark> = marks.iter().filter(|m| m.grader == "green" || m.grader == "blue").cloned().collect();
+        let people = calibrate(&paper, &scripts, &two, &["green".into(), "blue".into()], 3).expect("two people");
+        assert_eq!((people.people.len(), people.judges.len()), (1, 0));
     }
 }

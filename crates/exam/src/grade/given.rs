@@ -37,10 +37,11 @@ pub fn read_given(path: &Path, paper: &Paper, scripts: &[Script]) -> Result<Vec<
             "" => 0,
             text => text.parse().map_err(|_| wrong("attempt", format!("{text:?} is no number from 0")))?,
         };
-        let score: f64 = cell("score").parse().map_err(|_| wrong("score", format!("{:?} is no number", cell("score"))))?;
-        let script = *known.get(&(person, item, attempt)).ok_or_else(|| {
-            wrong("item", format!("there is no answer of {person:?} to {item:?}, attempt {attempt}"))
-        })?;
+        let score: f64 =
+            cell("score").parse().map_err(|_| wrong("score", format!("{:?} is no number", cell("score"))))?;
+        let script = *known
+            .get(&(person, item, attempt))
+            .ok_or_else(|| wrong("item", format!("there is no answer of {person:?} to {item:?}, attempt {attempt}")))?;
         let most = paper.item(&script.item).map_or(0.0, |item| item.points);
         if !(0.0..=most).contains(&score) {
             return Err(wrong("score", format!("{score} does not lie between 0 and {most}")));

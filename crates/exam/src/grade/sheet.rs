@@ -35,6 +35,18 @@ pub fn sheet_csv(paper: &Paper, scripts: &[Script], marker: &str, seed: u64) -> 
     writer.into_inner().map_err(|e| fail(e.into_error().into()))
 }
 
+/// What a person wrote to a script.
+#[derive(Default)]
+struct Filled {
+    /// The first line.
+    line: u64,
+    /// Points by part.
+    points: HashMap<usize, f64>,
+    /// Parts that had a line.
+    told: HashSet<usize>,
+    remarks: Vec<String>,
+}
+
 /// Marks of a filled-in sheet, in the order of its lines. Separators may be commas, semicolons or tabs, and a
 /// decimal comma is understood. A script with no points at all was not marked, and gives no mark. `grader` is
 /// the name under which the marks are kept.
@@ -65,13 +77,18 @@ pub fn read_sheet(path: &Path, paper: &Paper, scripts: &[Script], grader: &str) 
     }
     let known: HashMap<&str, &Script> = scripts.iter().map(|script| (script.code.as_str(), script)).collect();
     let mut order: Vec<&str> = Vec::new();
-    let mut filled: BTreeMap<&str, (u64, HashMap<usize, f64>, HashSet<usize>, String)> = BTreeMap::new();
+    let mut filled: BTreeMap<&str, Filled> = BTreeMap::new();
     for row in reader.records() {
         let row = row.map_err(table)?;
         let line = row.position().map_or(0, csv::Position::line);
         let cell = |column: &str| places.get(column).and_then(|place| row.get(*place)).unwrap_or_default();
         if row.iter().all(str::is_empty) {
             continue;
+        }
+        if row.len() > headings.len() {
+            let problem =
+                "there are more cells than headings; write decimals with a point, and remarks with commas in quotes";
+            return Err(wrong(line, "points", problem.into()));
         }
         let script = *known
             .get(cell("code"))
@@ -83,20 +100,15 @@ pub fn read_sheet(path: &Path, paper: &Paper, scripts: &[Script], grader: &str) 
             wrong(line, "part", format!("{:?} does not begin with a number from 1 to {}", cell("part"), parts.len()))
         })?;
         let code = script.code.as_str();
-        let (_, points, told, remark) = filled.entry(code).or_insert_with(|| {
+        let own = filled.entry(code).or_insert_with(|| {
             order.push(code);
-            (line, HashMap::new(), HashSet::new(), String::new())
+            Filled { line, ..Filled::default() }
         });
-        if !told.insert(part) {
+        if !own.told.insert(part) {
             return Err(wrong(line, "part", format!("part {} of {code} stands there twice", part + 1)));
         }
         if !cell("remark").is_empty() {
-            *remark = [remark.as_str(), cell("remark")]
-                .iter()
-                .filter(|r| !r.is_empty())
-                .copied()
-                .collect::<Vec<_>>()
-                .join("; ");
+            own.remarks.push(cell("remark").to_string());
         }
         if cell("points").is_empty() {
             continue;
@@ -109,11 +121,11 @@ pub fn read_sheet(path: &Path, paper: &Paper, scripts: &[Script], grader: &str) 
         if !(0.0..=most).contains(&value) {
             return Err(wrong(line, "points", format!("{value} does not lie between 0 and {most}")));
         }
-        points.insert(part, value);
+        own.points.insert(part, value);
     }
     let mut marks = Vec::new();
     for (place, code) in order.into_iter().enumerate() {
-        let (line, points, _, remark) = &filled[code];
+        let Filled { line, points, remarks, .. } = &filled[code];
         let script = known[code];
         let count = paper.item(&script.item).map_or(1, |item| item.parts().len());
         if points.is_empty() {
@@ -125,7 +137,7 @@ pub fn read_sheet(path: &Path, paper: &Paper, scripts: &[Script], grader: &str) 
         }
         let parts: Vec<f64> = (0..count).map(|part| points[&part]).collect();
         let total = parts.iter().sum();
-        marks.push(Mark { parts, ..Mark::new(script, grader, place, total, remark.as_str()) });
+        marks.push(Mark { parts, ..Mark::new(script, grader, place, total, remarks.join("; ")) });
     }
     // Nobody is asked to mark what is not there.
     let blank = scripts.iter().filter(|script| script.is_blank());
@@ -210,6 +222,7 @@ mod tests {
             (format!("{code},3,1,4,1,\n{code},3,2,2,many,"), 3, "`points`", "no number"),
             (format!("{code},3,1,4,1,\n{code},3,2,2,,"), 2, "`points`", "1 of 2 parts"),
             (format!("{code},3,1,4,1,\n{code},3,1,4,1,"), 3, "`part`", "twice"),
+            (format!("{code},3,1,4,3,5,\n{code},3,2,2,1,"), 2, "`points`", "more cells"),
             (format!("{code},3,1,4,NaN,\n{code},3,2,2,1,"), 2, "`points`", "between"),
         ] {
             let error = desk.read(&format!("{head}\n{rows}\n")).expect_err("must be refused").to_string();
