@@ -144,7 +144,7 @@ pub fn short(paths: &[PathBuf], settings: &Settings, out: &Path, watch: &Watch) 
         made.put_json("samples.json", &samples)?;
     }
     made.put("errors.csv", &say::errors(&measured))?;
-    let figure = draw::figure(&measured, method, settings.error);
+    let figure = draw::figure(&measured, method);
     if let Some(figure) = &figure {
         made.put_figure("errors", figure)?;
     }

@@ -26,7 +26,7 @@ fn differences(compared: &Compared) -> Option<Figure> {
     let picture = Forest {
         title: format!("Score less that of {baseline}"),
         x_title: "difference, points of a hundred".into(),
-        sides: Some((format!("{baseline} is better"), format!("better than {baseline}"))),
+        sides: Some(("worse".into(), "better".into())),
         ties: None,
         rows: rows.collect(),
         note: format!("{:.0} % intervals, each difference alone.", 100.0 * (1.0 - compared.alpha)),

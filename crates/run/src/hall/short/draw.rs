@@ -5,7 +5,7 @@ use super::record::Candidate;
 
 /// Error against the number of items, a line a method, with the band of the one that was taken; none if
 /// nothing was measured.
-pub(super) fn figure(measured: &[Candidate], method: Method, asked: f64) -> Option<Figure> {
+pub(super) fn figure(measured: &[Candidate], method: Method) -> Option<Figure> {
     let own = |of: Method| measured.iter().filter(move |c| c.method == of);
     let points = measured.iter().map(|c| Model {
         label: format!("{}, {} items", c.method.name(), c.items),
@@ -34,11 +34,7 @@ pub(super) fn figure(measured: &[Candidate], method: Method, asked: f64) -> Opti
         log_y: false,
         laws: laws.collect(),
         points: points.collect(),
-        note: format!(
-            "Held-out persons; whiskers are standard errors, the band 95 % limits of {}. {:.1} points were allowed.",
-            method.name(),
-            100.0 * asked
-        ),
+        note: format!("Held-out persons; the band is that of {}.", method.name()),
     };
     plot::scaling(&picture).ok()
 }
