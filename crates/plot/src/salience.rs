@@ -115,7 +115,7 @@ pub fn salience_html(picture: &Salience) -> Result<String> {
     let (most, deep) = extent(picture)?;
     let mut html = format!("<div class=\"salience\"><style>{}</style>", html_style());
     html += &format!(
-        "<p class=\"key\">{}: <span class=\"b4\">−{}</span> <span class=\"h7\">{}</span></p><p>",
+        "<p class=\"salience-key\">{}: <span class=\"b4\">−{}</span> <span class=\"h7\">{}</span></p><p>",
         escape(&picture.quantity),
         number(most, 3),
         number(most, 3)
@@ -128,11 +128,22 @@ pub fn salience_html(picture: &Salience) -> Result<String> {
             Shade::Below(step) => format!("b{step}"),
         };
         let deep = if deep.contains(&at) { " deep" } else { "" };
-        html += &format!("<span class=\"{class}{deep}\" title=\"{}\">{}</span>", number(*value, 3), escape(token));
-        html += &"<br>".repeat(token.matches('\n').count());
+        // Only the word has a ground: spaces stand before and behind it, and break lines as they do.
+        let word = token.trim();
+        let (before, behind) = token.split_once(word).unwrap_or(("", token));
+        html += &space(before);
+        if !word.is_empty() {
+            html += &format!("<span class=\"{class}{deep}\" title=\"{}\">{}</span>", number(*value, 3), escape(word));
+        }
+        html += &space(behind);
     }
     html += "</p></div>";
     Ok(html)
+}
+
+/// Spaces as they are, and line breaks.
+fn space(text: &str) -> String {
+    text.chars().map(|c| if c == '\n' { "<br>" } else { " " }).collect()
 }
 
 /// The largest distance from 0, and the places of the five furthest tokens.
@@ -167,7 +178,7 @@ fn key(canvas: &mut Canvas, top: f64, picture: &Salience, most: f64) -> f64 {
 fn html_style() -> String {
     let ink = TINTS[1];
     let mut light = format!(
-        ".salience{{color:{};line-height:1.9}}.salience span{{white-space:pre-wrap;padding:.15em 0;border-radius:2px}}.salience .deep{{text-decoration:underline;text-decoration-thickness:2px;text-underline-offset:.25em}}",
+        ".salience{{color:{};line-height:1.9}}.salience p{{white-space:pre-wrap}}.salience span{{padding:.15em .08em;border-radius:2px;-webkit-box-decoration-break:clone;box-decoration-break:clone}}.salience .deep{{text-decoration:underline;text-decoration-thickness:2px;text-underline-offset:.25em}}",
         ink.1
     );
     let mut dark = format!(".salience{{color:{}}}", ink.2);
