@@ -46,9 +46,12 @@ impl Gaokao {
 }
 
 fn says(d: &Discrepancy) -> String {
+    // Shares are told as per cent, all else with two digits.
+    let share = d.name == "inconsistent score rate";
+    let number = |x: f64| if share { format!("{:.1} %", 100.0 * x) } else { two(x) };
     let null = |null: Option<Null>| {
         null.map_or("not known".to_string(), |n| {
-            format!("{} (95 % between {} and {})", two(n.mean), two(n.low), two(n.high))
+            format!("{} (95 % between {} and {})", number(n.mean), number(n.low), number(n.high))
         })
     };
     let against = format!("pupils of the curve give {}, permuted marks {}", null(d.simulated), null(d.permuted));

@@ -59,24 +59,20 @@ fn headline(analysis: &Analysis) -> String {
     let told = match best {
         Some((name, theta, error)) if known.len() <= 60 => {
             // Those whose difference from the best is within what errors allow.
-            let tied = known.iter().filter(|(_, t, e)| theta - t < 1.96 * error.hypot(*e)).count() - 1;
+            let tied = known.iter().filter(|(_, t, e)| theta - t < 1.96 * error.hypot(*e)).count().saturating_sub(1);
             let tie = match tied {
                 0 => String::new(),
                 1 => "; 1 other person is not told apart from it".into(),
                 n => format!("; {n} other persons are not told apart from it"),
             };
-            format!("{name} stands highest at θ = {} ± {}{tie}", f2(*theta), f2(*error))
+            format!("{name} stands highest, at θ = {} ± {}{tie}", f2(*theta), f2(*error))
         }
-        _ => format!(
-            "ability has mean {} and deviation {} on this scale",
-            f2(analysis.population.0),
-            f2(analysis.population.1)
-        ),
+        _ => format!("Ability has mean {} and deviation {}", f2(analysis.population.0), f2(analysis.population.1)),
     };
     let reliability =
         analysis.reliability.last().map_or(String::new(), |r| format!(", reliability {:.2}", r.reliability));
     format!(
-        "{} persons on {} items ({} by {}{reliability}): {told}.",
+        "{told} ({} persons, {} items, {} by {}{reliability}).",
         thousands(analysis.persons.len()),
         thousands(analysis.items.len()),
         analysis.model,
@@ -132,7 +128,7 @@ fn notes(analysis: &Analysis) -> Vec<String> {
             some(&extreme)
         ));
     }
-    notes.extend(analysis.notes.iter().map(|note| format!("{}.", note.trim_end_matches('.'))));
+    notes.extend(analysis.notes.iter().map(|note| format!("{}.", capital(note.trim_end_matches('.')))));
     notes.extend(analysis.reading.iter().take(12).map(|note| format!("Reading: {note}.")));
     notes
 }
