@@ -1,7 +1,8 @@
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use run::hall::scaling::{self, HoldOut, Settings, Sources, Tie};
+use run::hall::scaling::{self, Asked, HoldOut, Settings, Sources, Tie};
 
 use crate::context::Context;
 
@@ -95,7 +96,7 @@ fn level(text: &str) -> Result<scaling::Level, String> {
 
 /// Fits and predicts, prints the tables, writes page, figures and files.
 pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
-    let out = context.out("scaling");
+    let (begin, out) = (Instant::now(), context.out("scaling"));
     let sources = Sources {
         losses: arguments.losses.clone(),
         accuracies: arguments.accuracies.clone(),
@@ -116,9 +117,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     };
     (settings.config.floor, settings.config.ceiling) = (arguments.floor, arguments.ceiling);
     (settings.bootstrap.replicates, settings.bootstrap.seed) = (arguments.replicates, settings.seed);
-    let ways: Vec<HoldOut> = ways.collect();
-    let laws = scaling::laws(&sources, arguments.tie, &ways, &settings, arguments.top, &context.watch)?;
-    let page = scaling::write(&laws, &out)?;
+    let hold_out = ways.collect();
+    let asked = Asked { sources, tie: arguments.tie, hold_out, settings, top: arguments.top };
+    let laws = scaling::laws(&asked, &context.watch)?;
+    let page = scaling::write(&laws, &asked, &out, begin)?;
     let sheet = scaling::scaling_sheet(&laws, "Scaling laws");
     context.print(&laws, format!("{}\npage: {}", report::sheet_text(&sheet), page.display()))
 }

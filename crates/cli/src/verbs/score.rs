@@ -72,17 +72,14 @@ fn text(scores: &Scores) -> String {
         None => format!("{:.digits$}", ratio.value),
     };
     let mut said = format!(
-        "{} texts, {} bytes, {} columns of a {:?}; ± one standard error, clustered by text{}\n\n\
+        "{} texts, {} bytes, {} columns of a {}; ± one standard error, clustered by text{}\n\n\
          | model | tokens | nats a token | perplexity | bits a byte | most probable | columns |\n|---|---|---|---|---|---|---|\n",
         scores.texts,
         scores.bytes,
         scores.columns,
         scores.unit,
         if scores.texts < 2 { ", which one text does not have" } else { "" },
-    )
-    .replace("Token", "token")
-    .replace("Word", "word")
-    .replace("Byte", "byte");
+    );
     for row in &scores.models {
         let greedy = row.greedy.map_or("–".into(), |share| format!("{} %", with(&share.times(100.0), 1)));
         let columns = if row.spread { "spread by bytes" } else { "its own" };

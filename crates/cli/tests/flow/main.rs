@@ -2,8 +2,12 @@
 
 mod bad_input;
 mod closed;
+mod compare;
 mod data;
+mod irt;
 mod kill;
 mod practise;
+mod scaling;
 mod setting;
+mod short;
 mod tasks;

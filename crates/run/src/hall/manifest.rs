@@ -14,7 +14,7 @@ use crate::{Error, Result};
 const PIXELS: u32 = 1440;
 
 /// Files written into a folder.
-pub(super) struct Made {
+pub(crate) struct Made {
     folder: PathBuf,
     files: Vec<PathBuf>,
 }

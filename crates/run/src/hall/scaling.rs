@@ -10,8 +10,8 @@ mod table;
 mod top;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use record::shard::{write_atomic, write_json};
 use scaling::{Config, Losses, Prepared};
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +24,8 @@ pub use self::picture::figures;
 pub use self::say::{scaling_csv, scaling_sheet};
 pub use self::study::{HoldOut, MethodRow, Part, Point, Settings, Study, TaskRow};
 pub use self::top::{Capability, InText};
+use super::manifest::{Made, manifest};
 use crate::{Error, Result, Watch};
-
-/// Width of a picture as PNG.
-const PIXELS: u32 = 1440;
 
 /// Which columns share a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +39,21 @@ pub enum Tie {
     Domain,
     /// Those of like mean loss, in so many groups.
     Bins(usize),
+}
+
+/// What is asked of losses and accuracies.
+#[derive(Debug, Clone, Serialize)]
+pub struct Asked {
+    /// Where they stand.
+    pub sources: Sources,
+    /// Which columns share a weight.
+    pub tie: Tie,
+    /// Ways of holding out; without one, by family where families are known, else at random.
+    pub hold_out: Vec<HoldOut>,
+    /// How laws are fitted and judged.
+    pub settings: Settings,
+    /// Tokens of each task that are shown.
+    pub top: usize,
 }
 
 /// What came out of losses and accuracies.
@@ -68,43 +81,38 @@ pub struct Laws {
     pub notes: Vec<String>,
 }
 
-/// Holds models out in each of these ways and predicts them; without one, by family where families are
-/// known, else at random. `top` tokens of each task are shown.
-pub fn laws(
-    sources: &Sources,
-    tie: Tie,
-    hold_outs: &[HoldOut],
-    settings: &Settings,
-    top: usize,
-    watch: &Watch,
-) -> Result<Laws> {
-    let material = Material::read(sources)?;
+/// Holds models out in each of these ways and predicts them.
+pub fn laws(asked: &Asked, watch: &Watch) -> Result<Laws> {
+    let material = Material::read(&asked.sources)?;
     let usual = [if material.families.is_some() { HoldOut::Family } else { HoldOut::Random }];
-    let hold_outs = if hold_outs.is_empty() { &usual } else { hold_outs };
-    of_material(&material, tie, hold_outs, settings, top, watch)
+    let ways = if asked.hold_out.is_empty() { &usual } else { &asked.hold_out[..] };
+    of_material(&material, asked.tie, ways, &asked.settings, asked.top, watch)
 }
 
-/// Writes `scaling.json`, the page `scaling.html`, whose path is given back, the tables as CSV and the
-/// figures as SVG and PNG.
-pub fn write(laws: &Laws, out: &Path) -> Result<PathBuf> {
-    std::fs::create_dir_all(out).map_err(|source| Error::Folder { operation: "create", path: out.into(), source })?;
-    write_json(&out.join("scaling.json"), laws)?;
-    write_files(laws, out)?;
-    let page = out.join("scaling.html");
-    write_atomic(&page, report::sheet_page(&scaling_sheet(laws, "Scaling laws")).as_bytes())?;
-    Ok(page)
+/// Writes `scaling.json`, the page `scaling.html`, whose path is given back, the tables as CSV, the
+/// figures as SVG and PNG, and the manifest of what was `asked` at `begin`.
+pub fn write(laws: &Laws, asked: &Asked, out: &Path, begin: Instant) -> Result<PathBuf> {
+    let mut made = Made::new(out)?;
+    made.put_json("scaling.json", laws)?;
+    put_files(laws, &mut made)?;
+    let Sources { losses, accuracies, meta, .. } = &asked.sources;
+    let losses = if losses.is_dir() { losses.join("losses.bin") } else { losses.clone() };
+    let sources: Vec<PathBuf> = [Some(losses), accuracies.clone(), meta.clone()].into_iter().flatten().collect();
+    let delivered = laws.studies.iter().map(|study| study.n as u64).sum();
+    let seed = asked.settings.seed;
+    let manifest = manifest("scaling", asked, &sources, &made, seed, begin, delivered, Default::default());
+    made.put_json("manifest.json", &manifest)?;
+    let sheet = report::Sheet { manifest: Some(manifest), ..scaling_sheet(laws, "Scaling laws") };
+    made.put("scaling.html", report::sheet_page(&sheet).as_bytes())?;
+    Ok(out.join("scaling.html"))
 }
 
 /// Tables and figures.
-pub(crate) fn write_files(laws: &Laws, out: &Path) -> Result<()> {
+pub(crate) fn put_files(laws: &Laws, made: &mut Made) -> Result<()> {
     for (name, bytes) in scaling_csv(laws) {
-        write_atomic(&out.join(name), &bytes)?;
+        made.put(name, &bytes)?;
     }
-    for (name, figure) in figures(laws) {
-        write_atomic(&out.join(format!("{name}.svg")), figure.svg().as_bytes())?;
-        write_atomic(&out.join(format!("{name}.png")), &figure.png(PIXELS)?)?;
-    }
-    Ok(())
+    figures(laws).iter().try_for_each(|(name, figure)| made.put_figure(name, figure))
 }
 
 pub(crate) fn of_material(
@@ -238,6 +246,10 @@ mod tests {
         Sources { losses, accuracies: None, meta: None, items: Some("400".into()), tasks: Vec::new() }
     }
 
+    fn asked(sources: &Sources, hold_out: &[HoldOut]) -> Asked {
+        Asked { sources: sources.clone(), tie: Tie::None, hold_out: hold_out.into(), settings: quick(), top: 3 }
+    }
+
     fn quick() -> Settings {
         let mut settings = Settings { lambdas: 7, ..Settings::default() };
         settings.bootstrap.replicates = 40;
@@ -249,7 +261,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("tempdir");
         let (path, watch) = (published(folder.path()), Watch::new(|_| {}, None, None));
         let ways = [HoldOut::Family, HoldOut::Largest];
-        let laws = laws(&sources(path), Tie::None, &ways, &quick(), 3, &watch).expect("laws");
+        let asked = asked(&sources(path), &ways);
+        let laws = laws(&asked, &watch).expect("laws");
         assert_eq!((laws.models.len(), laws.models[0].as_str(), laws.columns), (24, "even/m0/1", 3));
         let study = &laws.studies[0];
         assert_eq!((study.parts.len(), study.n, study.clusters), (3, 48, 12));
@@ -268,7 +281,7 @@ mod tests {
         let largest = &laws.studies[1];
         assert_eq!((largest.parts[0].train, largest.parts[0].test, largest.n), (18, 6, 12));
         assert_eq!(laws.capabilities[0].top[0].domain, "sums", "{:?}", laws.capabilities[0].top);
-        let page = write(&laws, folder.path()).expect("written");
+        let page = write(&laws, &asked, folder.path(), Instant::now()).expect("written");
         let html = std::fs::read_to_string(page).expect("read");
         assert!(html.contains("OLMo ladder") && html.contains("not predictable"));
         let points = std::fs::read_to_string(folder.path().join("points.csv")).expect("read");
@@ -287,7 +300,7 @@ mod tests {
         };
         let watch = Watch::new(|_| {}, None, None);
         let said = |sources: &Sources, ways: &[HoldOut]| {
-            laws(sources, Tie::None, ways, &quick(), 1, &watch).expect_err("must fail").to_string()
+            laws(&asked(sources, ways), &watch).expect_err("must fail").to_string()
         };
         let four = "model,x,y\na,3,2\nb,2.5,1.9\nc,2,1.5\nd,1.5,1.2\n";
         let losses = write("losses.csv", four);
@@ -316,7 +329,7 @@ mod tests {
         assert!(empty.contains("holds no losses"), "{empty}");
         // One task: nothing to observe it by, and the rest goes on.
         let good = with("model,t\na,0.1\nb,0.2\nc,0.3\nd,0.4\n");
-        let laws = laws(&good, Tie::None, &[], &quick(), 1, &watch).expect("laws");
+        let laws = laws(&asked(&good, &[]), &watch).expect("laws");
         let observational = laws.studies[0].rows.iter().find(|row| row.method == Method::Observational).expect("a row");
         assert!(observational.mae.is_none() && observational.why.as_deref() == Some("there is no other task"));
     }

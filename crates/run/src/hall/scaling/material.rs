@@ -2,13 +2,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use scaling::{Losses, Target};
+use serde::Serialize;
 
 use super::super::score::{Matrix, Text};
 use super::table::Table;
 use crate::{Error, Result};
 
 /// Where losses, accuracies and sizes stand.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Sources {
     /// A folder of `lyceum score`, or a CSV file of models and a few losses.
     pub losses: PathBuf,

@@ -14,6 +14,16 @@ pub enum Unit {
     Byte,
 }
 
+impl std::fmt::Display for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Token => "token",
+            Self::Word => "word",
+            Self::Byte => "byte",
+        })
+    }
+}
+
 /// The columns of a text: where each ends, in bytes from the text's beginning.
 ///
 /// Models of several tokenizers are put on one grid by bytes: a token's loss is spread evenly over its

@@ -63,7 +63,7 @@ impl Matrix {
             return Err(other(format!("on other texts: {} differs", new.id)));
         }
         if let Some(unit) = unit.filter(|unit| *unit != there.unit) {
-            return Err(other(format!("a {:?}, not a {unit:?}", there.unit).to_lowercase()));
+            return Err(other(format!("of columns that are a {}, not a {unit}", there.unit)));
         }
         (matrix.unit, matrix.columns, matrix.models) = (there.unit, there.columns, there.models);
         Ok(matrix)

@@ -14,14 +14,14 @@ use std::sync::Arc;
 
 use lm_local::Precision;
 use record::seed;
-use record::shard::write_atomic;
 use scaling::Target;
 use serde::{Deserialize, Serialize};
 use tasks::{Problem, Split};
 
 use self::rung::{CAPABILITIES, Rung, SIZES};
+use crate::hall::manifest::Made;
 use crate::hall::scaling as laws;
-use crate::hall::scaling::{HoldOut, Laws, Material, Tie, of_material, scaling_sheet, write_files};
+use crate::hall::scaling::{HoldOut, Laws, Material, Tie, of_material, put_files, scaling_sheet};
 use crate::hall::score::{Cut, Matrix, Ratio, Row, Text, Unit, add};
 use crate::models::{Model, Weights};
 use crate::plan::Record;
@@ -217,9 +217,10 @@ fn hold(models: &[Climber], matrix: &Matrix, settings: &Settings, watch: &Watch)
 
 /// The record, the page, the tables, and what `lyceum scaling` takes.
 fn write(ladder: &Ladder, out: &Path) -> Result<()> {
-    record::shard::write_json(&out.join("lab.json"), ladder)?;
-    write_atomic(&out.join("lab.html"), report::sheet_page(&sheet(ladder)).as_bytes())?;
-    write_files(&ladder.laws, out)?;
+    let mut made = Made::new(out)?;
+    made.put_json("lab.json", ladder)?;
+    made.put("lab.html", report::sheet_page(&sheet(ladder)).as_bytes())?;
+    put_files(&ladder.laws, &mut made)?;
     let tasks: Vec<&String> = ladder.models.iter().take(1).flat_map(|model| model.accuracies.keys()).collect();
     let (mut accuracies, mut meta) = (String::from("model"), String::from("model,params,tokens,family\n"));
     tasks.iter().for_each(|task| accuracies += &format!(",{task}"));
@@ -230,8 +231,8 @@ fn write(ladder: &Ladder, out: &Path) -> Result<()> {
         accuracies.push('\n');
         meta += &format!("{},{},{},{}\n", model.name, model.parameters, model.tokens, model.family);
     }
-    write_atomic(&out.join("accuracies.csv"), accuracies.as_bytes())?;
-    Ok(write_atomic(&out.join("models.csv"), meta.as_bytes())?)
+    made.put("accuracies.csv", accuracies.as_bytes())?;
+    made.put("models.csv", meta.as_bytes())
 }
 
 /// The ladder as a sheet: its models, then the laws.
