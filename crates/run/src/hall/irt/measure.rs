@@ -36,6 +36,13 @@ pub(super) fn measure(marks: &Marks, scored: &Scored, plan: &Plan, fitted: &Fitt
         let sum: f64 = (0..responses.items()).map(|item| fitted.fit.information(item, theta)).sum();
         [theta, sum, sum.powf(-0.5)]
     });
+    let nowhere = fitted.wle.iter().filter(|ability| ability.is_none()).count();
+    if nowhere > 0 {
+        notes.push(format!(
+            "{nowhere} persons have no ability by weighted likelihood within 12 units of the scale: curves are too flat to \
+             place them; see the posterior"
+        ));
+    }
     let met = responses.len() as f64 / responses.persons() as f64;
     if met < 20.0 {
         notes.push(format!(
