@@ -175,16 +175,17 @@ impl Model {
         match self {
             Self::Rasch | Self::TwoPl | Self::ThreePl | Self::FourPl => {
                 let (a, d) = if self == Self::Rasch { (shared[0], own[0]) } else { (own[0], own[1]) };
-                let s = sigmoid(a * theta + d);
+                // 1 − s would be 0 far above, and shares of it no numbers.
+                let (s, rest) = (sigmoid(a * theta + d), sigmoid(-a * theta - d));
                 let (mut lower, mut height) = (0.0, 1.0);
                 if matches!(self, Self::ThreePl | Self::FourPl) {
                     lower = sigmoid(own[2]);
                     height = (1.0 - lower) * if self == Self::FourPl { sigmoid(own[3]) } else { 1.0 };
                 }
-                let first = height * a * s * (1.0 - s);
-                let right = [lower + height * s, first, first * a * (1.0 - 2.0 * s)];
-                out[1] = right;
-                out[0] = [1.0 - right[0], -right[1], -right[2]];
+                let first = height * a * s * rest;
+                let second = first * a * (rest - s);
+                out[1] = [lower + height * s, first, second];
+                out[0] = [1.0 - lower - height + height * rest, -first, -second];
             }
             Self::RatingScale | Self::PartialCredit | Self::GeneralizedPartialCredit => {
                 let (mut p, mut dp) = (vec![0.0; m + 1], vec![0.0; (m + 1) * (own.len() + shared.len())]);
@@ -376,6 +377,15 @@ mod tests {
                     assert!((difference - here[k][order]).abs() < 1e-8, "{model:?} category {k} order {order}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn far_away_nothing_is_impossible() {
+        let mut out = vec![[0.0; 3]; 2];
+        for theta in [-12.0, 12.0] {
+            Model::Rasch.along(&[0.0], &[5.0], theta, &mut out);
+            assert!(out.iter().all(|[p, first, _]| *p > 0.0 && (first / p).is_finite()), "{out:?}");
         }
     }
 

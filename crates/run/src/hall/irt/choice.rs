@@ -101,14 +101,14 @@ const CHAINS: usize = 60_000;
 
 /// Chooses what the data bear, or checks what was asked for.
 pub(super) fn choose(marks: &Marks, settings: &Settings, anchor: Option<&Calibration>) -> Result<Plan> {
-    let scored = Scored::new(
-        marks,
-        &Whole {
-            levels: settings.levels,
-            known: anchor.map(Calibration::cuts).unwrap_or_default(),
-            ..Whole::default()
-        },
-    )?;
+    let whole = |keep_alike| Whole {
+        levels: settings.levels,
+        known: anchor.map(Calibration::cuts).unwrap_or_default(),
+        keep_alike,
+        ..Whole::default()
+    };
+    // Whoever answered counts, also where only priors can bear the answers.
+    let scored = Scored::new(marks, &whole(true))?;
     let n = scored.responses.persons();
     let steps = scored.items.iter().any(|scale| scale.cuts.len() > 1);
     let size = marks.rows().len();
@@ -157,6 +157,7 @@ pub(super) fn choose(marks: &Marks, settings: &Settings, anchor: Option<&Calibra
             true => [Model::PartialCredit, Model::GeneralizedPartialCredit],
             false => [Model::Rasch, Model::TwoPl],
         };
+        let scored = Scored::new(marks, &whole(false))?;
         let bic = |model| -> Result<f64> { Ok(Mml { model, ..Mml::default() }.fit(&scored.responses)?.bic(n)) };
         // Without two items there is nothing to choose between; the caller says so.
         let [plain, slopes] = if scored.responses.items() < 2 { [0.0, 0.0] } else { [bic(pair[0])?, bic(pair[1])?] };
