@@ -302,8 +302,11 @@ mod tests {
         let said = |sources: &Sources, ways: &[HoldOut]| {
             laws(&asked(sources, ways), &watch).expect_err("must fail").to_string()
         };
-        let four = "model,x,y\na,3,2\nb,2.5,1.9\nc,2,1.5\nd,1.5,1.2\n";
-        let losses = write("losses.csv", four);
+        let cells = |m: i32| format!("m{m},{},{}\n", 3.0 - 0.25 * f64::from(m), 2.0 - 0.15 * f64::from(m * m % 5));
+        let eight = format!("model,x,y\n{}", (0..8).map(cells).collect::<String>());
+        let marks = |m: i32| format!("m{m},{}\n", 0.1 + 0.08 * f64::from(m));
+        let all = format!("model,t\n{}", (0..8).map(marks).collect::<String>());
+        let losses = write("losses.csv", &eight);
         let with = |accuracies: &str| Sources {
             accuracies: Some(write("accuracies.csv", accuracies)),
             items: None,
@@ -311,24 +314,24 @@ mod tests {
         };
         let none = said(&Sources { items: None, ..sources(losses.clone()) }, &[]);
         assert!(none.contains("no accuracy"), "{none}");
-        let nan = said(&sources(write("nan.csv", &four.replace("2.5", "NaN"))), &[]);
+        let nan = said(&sources(write("nan.csv", &eight.replace("m1,2.75", "m1,NaN"))), &[]);
         assert!(nan.contains("nan.csv") && nan.contains("line 3") && nan.contains("column x"), "{nan}");
         let short = said(&sources(write("short.csv", "model,x,y\na,3,2\nb,2\n")), &[]);
         assert!(short.contains("short.csv") && short.contains('3'), "{short}");
-        let unknown = said(&with("model,t\na,0.1\nz,0.2\n"), &[]);
+        let unknown = said(&with("model,t\nm0,0.1\nz,0.2\n"), &[]);
         assert!(unknown.contains("accuracies of z"), "{unknown}");
-        let outside = said(&with("model,t\na,0.1\nb,1.2\nc,0.3\nd,0.4\n"), &[]);
-        assert!(outside.contains("accuracy of b on t is 1.2"), "{outside}");
-        let one = said(&with("model,t\na,0.1\n"), &[]);
+        let outside = said(&with(&all.replace("m1,0.18", "m1,1.2")), &[]);
+        assert!(outside.contains("accuracy of m1 on t is 1.2"), "{outside}");
+        let one = said(&with("model,t\nm0,0.1\n"), &[]);
         assert!(one.contains("1 models are too few"), "{one}");
-        let twice = said(&with("model,t\na,0.1\na,0.2\n"), &[]);
+        let twice = said(&with("model,t\nm0,0.1\nm0,0.2\n"), &[]);
         assert!(twice.contains("two lines"), "{twice}");
-        let sizes = said(&with("model,t\na,0.1\nb,0.2\nc,0.3\nd,0.4\n"), &[HoldOut::Largest]);
+        let sizes = said(&with(&all), &[HoldOut::Largest]);
         assert!(sizes.contains("sizes are not known"), "{sizes}");
         let empty = said(&sources(folder.path().into()), &[]);
         assert!(empty.contains("holds no losses"), "{empty}");
         // One task: nothing to observe it by, and the rest goes on.
-        let good = with("model,t\na,0.1\nb,0.2\nc,0.3\nd,0.4\n");
+        let good = with(&all);
         let laws = laws(&asked(&good, &[]), &watch).expect("laws");
         let observational = laws.studies[0].rows.iter().find(|row| row.method == Method::Observational).expect("a row");
         assert!(observational.mae.is_none() && observational.why.as_deref() == Some("there is no other task"));

@@ -4,7 +4,7 @@ use report::{Section, Sheet, Table};
 use scaling::{Interval, Verdict};
 
 use super::picture::{curve, passage};
-use super::{Capability, Laws, Reads, Study};
+use super::{Capability, Laws, Method, Reads, Study};
 
 /// The laws as a sheet: a section for each way of holding out, and what each task hangs on.
 pub fn scaling_sheet(laws: &Laws, title: &str) -> Sheet {
@@ -33,21 +33,19 @@ const SHOWN: usize = 12;
 /// The first study in a sentence.
 fn headline(laws: &Laws) -> String {
     let Some(study) = laws.studies.first() else { return String::new() };
-    let known = |row: &&super::MethodRow| row.mae.is_some();
     let error = |row: &super::MethodRow| row.mae.map_or(f64::INFINITY, |mae| mae.value);
-    let best = study.rows.iter().filter(known).min_by(|a, b| error(a).total_cmp(&error(b)));
     let own = study.rows.first().and_then(|row| row.mae);
-    let (Some(best), Some(own)) = (best, own) else { return "No method could be fitted.".into() };
+    let rival = study.rows.iter().skip(1).min_by(|a, b| error(a).total_cmp(&error(b)));
+    let Some((own, rival)) = own.zip(rival) else { return "No method could be fitted.".into() };
     let found = study.tasks.iter().filter(|task| matches!(task.verdict, Verdict::Predictable { .. })).count();
     format!(
-        "With {}, salience vectors miss accuracies by {} on average (95 % {}, n = {} predictions); the least error has {} with {}. {} of {} tasks are predictable by salience.",
+        "With {}, salience vectors miss accuracies by {} points {}, n = {}; the best rival, {}, by {}. {found} of {} tasks are predictable.",
         study.hold_out.name(),
         points(own.value),
         limits(&own),
         study.n,
-        best.method.name(),
-        best.mae.map_or(String::new(), |mae| points(mae.value)),
-        found,
+        rival.method.name(),
+        points(error(rival)),
         study.tasks.len()
     )
 }
@@ -88,6 +86,7 @@ fn methods(study: &Study) -> Section {
         let end = if part.at_end { ", at the end of what was tried" } else { "" };
         format!("{} ({} learnt from, {} predicted, λ {:.1e}{end})", part.name, part.train, part.test, part.lambda)
     });
+    let fitted = |row: &&super::MethodRow| row.mae.is_some();
     let mut section = Section::new(format!("Every law, {}", study.hold_out.name()))
         .text(format!(
             "{}. Errors are in points of accuracy over n = {} predictions (tasks × held-out models); limits draw {} groups of models of one family and size anew. A fit that fails counts with the mean of the training models.",
@@ -95,7 +94,7 @@ fn methods(study: &Study) -> Section {
             study.n,
             study.clusters
         ))
-        .table(Table::new(head, study.rows.iter().map(row).collect()).file("methods.csv"));
+        .table(Table::new(head, study.rows.iter().filter(fitted).map(row).collect()).file("methods.csv"));
     let whys: Vec<String> = study
         .rows
         .iter()
@@ -107,8 +106,8 @@ fn methods(study: &Study) -> Section {
     section
 }
 
+/// The tasks with the salience vector's figures and its best rival's; a file holds all.
 fn tasks(study: &Study) -> Section {
-    let methods: Vec<_> = study.rows.iter().filter(|row| row.mae.is_some()).map(|row| row.method).collect();
     let row = |task: &super::TaskRow| {
         let mut cells = vec![task.task.clone(), format!("{}–{}", points(task.range.0), points(task.range.1))];
         let (word, gain) = match &task.verdict {
@@ -121,19 +120,27 @@ fn tasks(study: &Study) -> Section {
         cells.push(word);
         cells.push(format!("{} {}", signed(gain.value), limits(gain)));
         cells.push(task.covered.map_or("–".into(), |(inside, n)| format!("{inside} of {n}")));
-        let error =
-            |method| task.mae.iter().find(|(other, _)| *other == method).map_or("–".into(), |(_, x)| points(*x));
-        cells.extend(methods.iter().map(|method| error(*method)));
+        let own = task.mae.iter().find(|(method, _)| *method == Method::Salience);
+        cells.push(own.map_or("–".into(), |(_, x)| points(*x)));
+        let rivals = task.mae.iter().filter(|(method, _)| *method != Method::Salience);
+        let best = rivals.min_by(|a, b| a.1.total_cmp(&b.1));
+        cells.push(best.map_or("–".into(), |(method, x)| format!("{} ({})", points(*x), method.name())));
         cells
     };
-    let mut head: Vec<String> =
-        ["task", "range", "by salience", "saved against the mean [95 %]", "in the 95 % band"].map(Into::into).into();
-    head.extend(methods.iter().map(|method| format!("MAE, {}", method.name())));
+    let head = [
+        "task",
+        "range",
+        "by salience",
+        "saved against the mean [95 %]",
+        "in the 95 % band",
+        "MAE, salience",
+        "MAE, best rival",
+    ];
     let all: (usize, usize) =
         study.tasks.iter().filter_map(|task| task.covered).fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
     Section::new(format!("Task by task, {}", study.hold_out.name()))
         .text(format!(
-            "95 % bands of the salience vector, with the errors that it made on folds of the training models, hold {} of {} accuracies.",
+            "95 % bands of the salience vector, with the errors that it made on folds of the training models, hold {} of {} accuracies. The best rival of each task was picked afterwards.",
             all.0, all.1
         ))
         .table(Table::new(head, study.tasks.iter().map(row).collect()).file("tasks.csv"))
@@ -182,50 +189,56 @@ fn shown(text: &str) -> String {
 
 /// Points of accuracy.
 fn points(x: f64) -> String {
-    format!("{:.2}", 100.0 * x)
+    format!("{:.2}", 100.0 * x).replace('-', "−")
 }
 
 fn signed(x: f64) -> String {
-    format!("{:+.2}", 100.0 * x)
+    format!("{:+.2}", 100.0 * x).replace('-', "−")
 }
 
 fn limits(interval: &Interval) -> String {
     format!("[{}, {}]", points(interval.low), points(interval.high))
 }
 
-/// The files beside the page: name and content.
+/// The files beside the page: name and content. Numbers are shares, not points, and not rounded.
 pub fn scaling_csv(laws: &Laws) -> Vec<(&'static str, Vec<u8>)> {
-    let mut files = vec![("methods.csv", Vec::new()), ("tasks.csv", Vec::new()), ("points.csv", Vec::new())];
-    for (at, study) in laws.studies.iter().enumerate() {
-        let name = study.hold_out.name();
-        for (file, section) in [(0, methods(study)), (1, tasks(study))] {
-            let Some(table) = section.table else { continue };
-            if at == 0 {
-                line(&mut files[file].1, std::iter::once("held out").chain(table.columns.iter().map(String::as_str)));
-            }
-            for row in &table.rows {
-                line(&mut files[file].1, std::iter::once(name).chain(row.iter().map(String::as_str)));
-            }
-        }
-        if at == 0 {
-            line(&mut files[2].1, ["held out", "task", "model", "predicted", "low", "high", "observed"].into_iter());
+    let (mut methods, mut tasks, mut points) = (Vec::new(), Vec::new(), Vec::new());
+    let limits = |interval: &Option<Interval>| {
+        [|i: &Interval| i.value, |i: &Interval| i.low, |i: &Interval| i.high]
+            .map(|pick| interval.as_ref().map_or(String::new(), |interval| pick(interval).to_string()))
+    };
+    line(
+        &mut methods,
+        "held_out method reads mae low high median behind behind_low behind_high unfit fits n".split(' '),
+    );
+    line(&mut tasks, "held_out task method mae".split(' '));
+    line(&mut points, "held_out task model predicted low high observed".split(' '));
+    for study in &laws.studies {
+        let name = format!("{:?}", study.hold_out).to_lowercase();
+        for row in &study.rows {
+            let (method, reads) = (row.method.name().to_string(), format!("{:?}", row.reads).to_lowercase());
+            let median = if row.median.is_finite() { row.median.to_string() } else { String::new() };
+            let counts = [row.unfit, row.fits, study.n].map(|count| count.to_string());
+            let cells = [name.clone(), method, reads].into_iter().chain(limits(&row.mae)).chain([median]);
+            line(&mut methods, cells.chain(limits(&row.behind)).chain(counts));
         }
         for task in &study.tasks {
+            for (method, mae) in &task.mae {
+                line(&mut tasks, [name.clone(), task.task.clone(), method.name().into(), mae.to_string()]);
+            }
             for point in &task.points {
-                let band =
-                    |pick: fn((f64, f64)) -> f64| point.band.map_or(String::new(), |band| pick(band).to_string());
-                let numbers = [point.predicted.to_string(), band(|b| b.0), band(|b| b.1), point.observed.to_string()];
-                let cells = [name, &task.task, &point.model].into_iter();
-                line(&mut files[2].1, cells.chain(numbers.iter().map(String::as_str)));
+                let band = point.band.map_or(Default::default(), |(low, high)| [low.to_string(), high.to_string()]);
+                let cells = [name.clone(), task.task.clone(), point.model.clone(), point.predicted.to_string()];
+                line(&mut points, cells.into_iter().chain(band).chain([point.observed.to_string()]));
             }
         }
     }
-    files
+    vec![("methods.csv", methods), ("tasks.csv", tasks), ("points.csv", points)]
 }
 
 /// A line of a CSV file; memory never refuses it.
-fn line<'a>(file: &mut Vec<u8>, cells: impl Iterator<Item = &'a str>) {
-    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
+fn line(file: &mut Vec<u8>, cells: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+    let mut writer = csv::Writer::from_writer(file);
     writer.write_record(cells).ok();
     writer.flush().ok();
 }

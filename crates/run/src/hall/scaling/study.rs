@@ -288,10 +288,11 @@ fn predict(bench: &Bench, split: Split, hold_out: HoldOut, settings: &Settings) 
 /// What is held out.
 fn parts(material: &Material, hold_out: HoldOut, seed: u64) -> Result<Vec<Split>> {
     let all: Vec<usize> = (0..material.names.len()).collect();
-    if all.len() < 4 {
+    // A sixth is held out, a fold of the rest, and a curve must still stand on what is left.
+    if all.len() < 6 {
         return Err(Error::Nothing {
             problem: format!("{} models are too few to learn from some and to predict others", all.len()),
-            hint: "give losses and accuracies of 4 models or more; 20 are a study".into(),
+            hint: "give losses and accuracies of 6 models or more; 20 are a study".into(),
         });
     }
     let missing = |what: &str| Error::Nothing {
