@@ -17,10 +17,47 @@ pub struct Paper {
     pub bar: Option<f64>,
     /// Both sittings, compared.
     pub comparison: Comparison,
+    /// Abilities on the scale of a calibration, where there is one and it knows items of this exam.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<Growth>,
     /// Items that were wrong before and right after; at most eight, of different documents first.
     pub gained: Vec<Example>,
     /// Items that were right before and wrong after; at most eight.
     pub lost: Vec<Example>,
+}
+
+/// Ability before and after on one scale, in logits, by items whose difficulties were calibrated beforehand
+/// and stay as they are. Their own errors are not in the standard errors.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Growth {
+    /// θ before, with its standard error.
+    pub before: (f64, f64),
+    /// θ after, with its standard error.
+    pub after: (f64, f64),
+    /// Items of the exam that the calibration knows.
+    pub items: usize,
+    /// Persons whom it was calibrated on.
+    pub persons: usize,
+}
+
+impl Growth {
+    /// θ after less θ before, with its standard error.
+    pub fn difference(&self) -> (f64, f64) {
+        (self.after.0 - self.before.0, self.before.1.hypot(self.after.1))
+    }
+
+    /// In a sentence.
+    pub fn sentence(&self) -> String {
+        let ((before, s), (after, t), (change, error)) = (self.before, self.after, self.difference());
+        format!(
+            "on a scale that {} persons calibrated: ability {before:.2} ± {s:.2} before, {after:.2} ± {t:.2} after, \
+             {change:+.2} logits (95 % interval {:+.2} to {:+.2}, {} items)",
+            self.persons,
+            change - 1.96 * error,
+            change + 1.96 * error,
+            self.items
+        )
+    }
 }
 
 /// An answer that changed.
@@ -57,6 +94,7 @@ impl Paper {
             title: title.into(),
             bar,
             comparison,
+            growth: None,
             gained: pick(|before, after| !before && after),
             lost: pick(|before, after| before && !after),
         })

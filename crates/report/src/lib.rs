@@ -27,7 +27,7 @@ mod text;
 
 pub use collapse::{Collapse, CollapseCourse, CollapsePoint, collapse_text, render_collapse};
 pub use content::{Cost, DocumentLine, Flow, Report};
-pub use example::{Example, Paper};
+pub use example::{Example, Growth, Paper};
 pub use headline::{headline, verdict};
 pub use lab::{Claim, Lab, LabRow, Ruling, lab_text, render_lab};
 pub use learning::{Finding, Learning, LearningClaim, LearningRow, Standing, learning_text, render_learning};

@@ -23,6 +23,7 @@ pub fn text(report: &Report) -> String {
         }
         let (word, reason) = verdict(paper);
         lines.push(format!("    {word}: {reason}{}", left_out(paper)));
+        lines.extend(paper.growth.iter().map(|growth| format!("    {}", growth.sentence())));
     }
     if let Some(practice) = &report.practice {
         lines.push(format!("  practice on {}: {}", practice.questions, practice.verdict()));

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use learn::data::Turns;
 use rag::Retriever;
 use record::{Bank, Fact, Input, Item, Manifest, Message, Mode, Response};
-use report::{DocumentLine, Flow as Line, Practice, Report};
+use report::{DocumentLine, Flow as Line, Growth, Practice, Report};
 use weights::Adapter;
 
 use crate::carry::Carried;
+use crate::hall::irt::Calibration;
 use crate::models::{ADAPTER, LOADED, Model, PRACTISED, PRACTISED_WHOLE, input};
 use crate::plan::Record;
 use crate::practise::{Course, Learner, Material, Task, cost, describe, generated, practise_in, remove};
@@ -41,6 +42,7 @@ pub async fn evolve(recipe: &Recipe, out: &Path, sources: &Sources, watch: &Watc
         // A typing error must not cost the synthesis.
         exam::read_bank(bank)?;
     }
+    let calibration = recipe.exam.calibration.as_deref().map(Calibration::read).transpose()?;
     let made = synthesise_in(&flow, &model).await?;
 
     let papers = papers(recipe, &made, sources)?;
@@ -94,7 +96,8 @@ pub async fn evolve(recipe: &Recipe, out: &Path, sources: &Sources, watch: &Watc
     sit.label = "after".into();
     let after = flow.carry(&sit).await?;
 
-    let report = report(&flow, &made, &sit.papers, &before, &learned, practised, &after)?;
+    let exams = Exams { papers: &sit.papers, before: &before, after: &after, calibration: calibration.as_ref() };
+    let report = report(&flow, &made, &exams, &learned, practised)?;
     let page = out.join("report.html");
     record::shard::write_json(&out.join("report.json"), &report)?;
     record::shard::write_atomic(&page, report::render(&report).as_bytes())?;
@@ -192,15 +195,22 @@ fn questions(made: &Synthesised, most: usize) -> Vec<Task> {
         .collect()
 }
 
+/// What was sat before and after, and the scale that it is told on.
+struct Exams<'a> {
+    papers: &'a [Paper],
+    before: &'a Carried,
+    after: &'a Carried,
+    calibration: Option<&'a Calibration>,
+}
+
 fn report(
     flow: &Flow<'_>,
     made: &Synthesised,
-    papers: &[Paper],
-    before: &Carried,
+    exams: &Exams<'_>,
     learned: &Carried,
     practised: Option<(Course, Practice)>,
-    after: &Carried,
 ) -> Result<Report> {
+    let Exams { papers, before, after, calibration } = *exams;
     let answers = |carried: &Carried| -> Vec<Response> {
         pick(&carried.records, |r| if let Record::Response(r) = r { Some(r) } else { None })
     };
@@ -213,7 +223,9 @@ fn report(
         // An exam about fewer than two facts has no standard error, and so no place in a report.
         if paper.items.len() > 1 {
             let (title, bar) = title(&paper.name, flow.recipe.exam.bar);
-            compared.push(report::Paper::new(title, bar, &paper.items, &first[range.clone()], &second[range])?);
+            let (before, after) = (&first[range.clone()], &second[range]);
+            let growth = calibration.map(|scale| growth(scale, before, after)).transpose()?.flatten();
+            compared.push(report::Paper { growth, ..report::Paper::new(title, bar, &paper.items, before, after)? });
         }
     }
 
@@ -244,6 +256,17 @@ fn report(
         notes: notes(papers, made),
         manifest,
     })
+}
+
+/// Abilities of both sittings on the scale of a calibration.
+fn growth(scale: &Calibration, before: &[Response], after: &[Response]) -> Result<Option<Growth>> {
+    let both = scale.ability(before)?.zip(scale.ability(after)?);
+    Ok(both.map(|((before, items), (after, _))| Growth {
+        before: (before.theta, before.error),
+        after: (after.theta, after.error),
+        items,
+        persons: scale.persons,
+    }))
 }
 
 /// How much of the user's own bank the rules could have taught at all.

@@ -42,6 +42,9 @@ pub struct Recipe {
 pub struct ExamRecipe {
     /// A bank of your own (JSON lines) to sit beside the generated one.
     pub bank: Option<PathBuf>,
+    /// `fit.json` of `lyceum irt`: items that it knows keep their difficulties, so that abilities before
+    /// and after stand on one scale.
+    pub calibration: Option<PathBuf>,
     /// Sit the generated bank with the documents at hand as well.
     pub open_book: bool,
     /// Gain on the generated questions that counts as success, as a share of 1: the report says
@@ -76,7 +79,15 @@ impl Default for Recipe {
 
 impl Default for ExamRecipe {
     fn default() -> Self {
-        Self { bank: None, bar: 0.2, open_book: true, control: 1721, shard_items: 64, sit: exam::Config::default() }
+        Self {
+            bank: None,
+            calibration: None,
+            open_book: true,
+            bar: 0.2,
+            control: 1721,
+            shard_items: 64,
+            sit: exam::Config::default(),
+        }
     }
 }
 

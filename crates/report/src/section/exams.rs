@@ -95,6 +95,7 @@ fn line(paper: &Paper) -> Markup {
                 (format!("{:.1}", 100.0 * standard_error)) ", " (plural(n, "question")) " about "
                 (plural(clusters, "fact")) (left_out(paper)) ")."
             }
+            @if let Some(growth) = &paper.growth { p { (capital(&growth.sentence())) "." } }
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn sheet(compared: &Compared, figures: &[(&'static str, plot::Figure)
     sheet.read =
         vec![noun(compared.names.len(), "person"), noun(compared.items, "item"), noun(compared.pairs.len(), "pair")];
     sheet.notes = compared.notes.clone();
-    let figure = |name: &str| figures.iter().find(|(other, _)| *other == name).map(|(_, figure)| figure.svg());
+    let figure = |name: &str| figures.iter().find(|(other, _)| *other == name).map(|(_, figure)| figure.bare());
     let mut persons = Section::new("Persons").text(how(compared)).table(person_table(compared));
     if let Some(svg) = figure("forest") {
         persons = persons.figure(svg, caption(compared));

@@ -175,10 +175,10 @@ fn tokens(laws: &Laws, of: &Capability) -> Vec<Section> {
         of.top.iter().map(row).collect(),
     ));
     if let Some(figure) = curve(laws, of) {
-        first = first.figure(figure.svg(), figure.caption());
+        first = first.figure(figure.bare(), figure.caption());
     }
     let second = passage(of)
-        .map(|figure| Section::new(format!("{} in its text", of.task)).figure(figure.svg(), figure.caption()));
+        .map(|figure| Section::new(format!("{} in its text", of.task)).figure(figure.bare(), figure.caption()));
     std::iter::once(first).chain(second).collect()
 }
 

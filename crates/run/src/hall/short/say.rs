@@ -54,7 +54,7 @@ pub(super) fn sheet(found: &Shortened, figure: Option<&plot::Figure>) -> Sheet {
              model.",
             stated.n
         );
-        error = error.figure(figure.svg(), caption);
+        error = error.figure(figure.bare(), caption);
     }
     sheet.sections.push(error);
     let item = |item: &super::FormItem| {
