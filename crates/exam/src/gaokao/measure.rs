@@ -104,8 +104,11 @@ fn classes(b: &[f64]) -> impl Fn(f64) -> usize + use<> {
     move |b| (((b - low) / width) as usize).min(CLASSES - 1)
 }
 
+/// Mean rate in each class of difficulty, and the items that it is the mean of.
+type Rates = Vec<Option<(f64, usize)>>;
+
 /// Middles of classes of difficulty over all items, and each person's mean rate in each.
-pub(super) fn heat(table: &Table, difficulty: &Difficulty) -> (Vec<f64>, Vec<Vec<Option<(f64, usize)>>>) {
+pub(super) fn heat(table: &Table, difficulty: &Difficulty) -> (Vec<f64>, Vec<Rates>) {
     let totals = table.totals();
     let b: Vec<Vec<f64>> = (0..table.persons.len()).map(|person| difficulty.of(table, &totals, person)).collect();
     let all: Vec<f64> = b.iter().flatten().copied().collect();

@@ -303,7 +303,7 @@ fn residuals(marks: &Marks, scored: &Scored, fitted: &Fitted, notes: &mut Vec<St
             responses.persons()
         ));
     }
-    if items > COMPONENTS || items < 3 {
+    if !(3..=COMPONENTS).contains(&items) {
         return (q3, Vec::new());
     }
     let contrast = |(eigenvalue, loadings): (f64, Vec<f64>)| {
