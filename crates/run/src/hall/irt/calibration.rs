@@ -92,7 +92,7 @@ impl Calibration {
             }
         }
         let (mean, deviation) = read.population;
-        if !mean.is_finite() || !(deviation > 0.0 && deviation.is_finite()) {
+        if !(mean.is_finite() && deviation > 0.0 && deviation.is_finite()) {
             return Err(wrong("field `population` must be a mean and a deviation above 0".into()));
         }
         // Whether the curves are such as the model has.
