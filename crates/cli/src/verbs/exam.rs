@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-
 use run::hall::adaptive::{Adapting, adapt};
 
 use crate::context::Context;
