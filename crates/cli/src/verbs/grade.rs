@@ -10,7 +10,7 @@ use crate::context::Context;
 /// Mark the answers to a paper: by rule, by judge models, by people; re-mark where they differ.
 ///
 /// A paper is a TOML or JSON lines file of choices, blanks, open questions with step marks and essays with a rubric; `lyceum exam
-/// PAPER` lets a model sit it. Graders see codes, never names. Choices are decided by rule; the rest gets the
+/// PAPER` lets a model sit it. Graders see codes, never names. Choices and blanks with an accepted answer are decided by rule; the rest gets the
 /// mean of its marks, and where these lie further apart than --remark, a further grader marks and the closest two count. Writes
 /// marks.csv (for `lyceum irt`), scores.csv, grade.json, grade.html and key.json, which names who stands behind the codes.
 ///
@@ -56,7 +56,7 @@ pub struct Arguments {
     /// Write marking sheets for so many people instead of grading
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3")]
     sheets: Option<usize>,
-    /// With --sheets: choices too
+    /// With --sheets: what the rule decides too
     #[arg(long, requires = "sheets")]
     all_items: bool,
     /// Look for the paper in --texts and in the model instead of grading
@@ -113,7 +113,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         let out = context.out(&format!("{name}-marking"));
         let written = sheets(&recipe, &asked, markers, arguments.all_items, &out)?;
         let text = format!(
-            "{} answers on each of {markers} sheets in {}\n({} without text and {} of choices, which the rule decides, are on none)\n\
+            "{} answers on each of {markers} sheets in {}\n({} without text and {} that the rule decides are on none)\n\
              read marker-N.html, fill in marker-N.csv, then: lyceum grade PAPER ANSWERS --graders rule,human:marker-1.csv,…\n\
              keep {} away from the markers",
             written.answers,

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use exam::calibration::{Calibration, calibrate};
 use exam::grade::{Basis, Key, Mark, Script, Settled, discrepant, rule, scripts, settle, sheet_csv, sheet_html, table};
-use exam::paper::{Answer, Date, Paper, read_answers, read_paper};
+use exam::paper::{Answer, Date, Kind, Paper, read_answers, read_paper};
 use serde::Serialize;
 
 pub use self::contaminated::{Contaminated, Looking, contamination};
@@ -152,7 +152,7 @@ pub async fn grade(recipe: &Recipe, asked: &Grading, out: &Path, sources: &Sourc
     let mut panel = Panel::new(&flow, asked, &desk);
     let by_rule = asked.graders.contains(&Grader::Rule);
     let open: Vec<Script> =
-        desk.scripts.iter().filter(|script| !(by_rule && is_choice(&desk.paper, script))).cloned().collect();
+        desk.scripts.iter().filter(|script| !(by_rule && decided(&desk.paper, script))).cloned().collect();
     let (mut marks, mut humans): (Vec<Mark>, Vec<String>) = (Vec::new(), Vec::new());
     for grader in &asked.graders {
         let more = match grader {
@@ -186,13 +186,15 @@ pub async fn grade(recipe: &Recipe, asked: &Grading, out: &Path, sources: &Sourc
         if asked.further.as_ref().is_some_and(|further| matches!(further, Grader::Human(_) | Grader::Given(_))) {
             humans.extend(more.iter().map(|mark| mark.grader.clone()));
         }
-        notes.push(format!(
-            "{} of {} answers were marked again by {who}, because marks differed by more than {:.0} % of the points; the \
-             mean of the closest two of all marks counts",
-            more.iter().filter(|mark| mark.points.is_some()).count(),
-            desk.scripts.len(),
-            100.0 * asked.remark
-        ));
+        let marked = more.iter().filter(|mark| mark.points.is_some()).count();
+        if marked > 0 {
+            notes.push(format!(
+                "{marked} of {} answers were marked again by {who}, because marks differed by more than {:.0} % of the \
+                 points; the mean of the closest two of all marks counts",
+                desk.scripts.len(),
+                100.0 * asked.remark
+            ));
+        }
         marks.extend(more);
     }
     let settled = settle(&desk.paper, &desk.scripts, &marks, asked.remark);
@@ -253,23 +255,23 @@ pub struct Sheets {
     pub answers: usize,
     /// Answers without text, which are on none.
     pub blank: usize,
-    /// Choice items, which the rule decides, are on none either.
+    /// Answers that the rule decides (choices, accepted blanks) are on none either.
     pub by_rule: usize,
     /// The files, the key last.
     pub files: Vec<PathBuf>,
 }
 
 /// Writes a marking sheet (CSV) and the answers to read (HTML) for each of `markers` people into
-/// `out/sheets`, and the key into `out`. Choice items stand on them only if `all`.
+/// `out/sheets`, and the key into `out`. Answers that the rule decides stand on them only if `all`.
 pub fn sheets(recipe: &Recipe, asked: &Grading, markers: usize, all: bool, out: &Path) -> Result<Sheets> {
     let desk = Desk::open(&asked.paper, &asked.answers, &asked.published, recipe.seed)?;
     let wanted: Vec<Script> =
-        desk.scripts.iter().filter(|script| all || !is_choice(&desk.paper, script)).cloned().collect();
+        desk.scripts.iter().filter(|script| all || !decided(&desk.paper, script)).cloned().collect();
     let written = wanted.iter().filter(|script| !script.is_blank()).count();
     if written == 0 || markers == 0 {
         return Err(Error::Nothing {
             problem: "there is nothing for people to mark".into(),
-            hint: "choices are decided by rule; --all-items puts them on the sheets too".into(),
+            hint: "the rule decides choices and accepted blanks; --all-items puts them on the sheets too".into(),
         });
     }
     let mut made = Made::new(out)?;
@@ -297,17 +299,21 @@ fn check(asked: &Grading) -> Result<()> {
     Ok(())
 }
 
-fn is_choice(paper: &Paper, script: &Script) -> bool {
-    paper.item(&script.item).is_some_and(|item| item.kind.is_choice())
+/// Whether the rule alone decides: choices, and blanks that it accepts. A blank that it does not accept may still say
+/// the same in other words.
+fn decided(paper: &Paper, script: &Script) -> bool {
+    let Some(item) = paper.item(&script.item) else { return false };
+    let accepted = || rule(item, script, 0).is_some_and(|mark| mark.points == Some(item.points));
+    item.kind.is_choice() || (matches!(item.kind, Kind::Blank(_)) && accepted())
 }
 
 /// Marks of the further grader, and who that was.
 async fn remark(panel: &mut Panel<'_>, asked: &Grading, desk: &Desk, again: &[Script]) -> Result<(Vec<Mark>, String)> {
-    let models = asked.graders.iter().find_map(|grader| match grader {
-        Grader::Model { name, .. } => Some(name.clone()),
+    let judge = asked.graders.iter().find_map(|grader| match grader {
+        Grader::Model { name, .. } => Some(name),
         _ => None,
     });
-    match (&asked.further, models) {
+    match (&asked.further, judge) {
         (Some(Grader::Rule), _) => Err(Error::Nothing {
             problem: "a rule marks an answer no other way the second time".into(),
             hint: "give --further model:NAME or human:FILE".into(),
@@ -325,7 +331,7 @@ async fn remark(panel: &mut Panel<'_>, asked: &Grading, desk: &Desk, again: &[Sc
             marks.retain(|mark| codes.contains(&mark.code.as_str()));
             Ok((marks, "a person".into()))
         }
-        (None, None) => Ok((Vec::new(), "nobody".into())),
+        (None, None) => Ok((Vec::new(), String::new())),
     }
 }
 
@@ -337,10 +343,7 @@ fn unresolved(desk: &Desk, settled: &[Settled]) -> Vec<Script> {
 /// What a reader must know of marks that are fewer or weaker than they should be.
 fn warnings(desk: &Desk, asked: &Grading, settled: &[Settled], marks: &[Mark]) -> Vec<String> {
     let mut notes = Vec::new();
-    let short = |score: &&Settled| {
-        let choice = desk.paper.item(&score.item).is_some_and(|item| item.kind.is_choice());
-        !choice && score.basis != Basis::Blank && score.marks < asked.at_least
-    };
+    let short = |score: &&Settled| !matches!(score.basis, Basis::Blank | Basis::Rule) && score.marks < asked.at_least;
     let few = settled.iter().filter(short).count();
     if few > 0 {
         notes.push(format!("{few} answers have fewer than {} marks", asked.at_least));

@@ -42,15 +42,20 @@ fn basis_name(basis: Basis) -> &'static str {
 /// The page and the terminal's lines.
 pub(super) fn sheet(paper: &Paper, graded: &Graded, asked: &Grading) -> Sheet {
     let mut sheet = Sheet::new(format!("{}, {}", paper.title, paper.subject), headline(graded));
+    let noun = |n: usize, noun: &str| (n as u64, format!("{noun}{}", if n == 1 { "" } else { "s" }));
     sheet.read = vec![
-        (graded.totals.len() as u64, "sittings".into()),
-        (paper.items.len() as u64, "items".into()),
-        (graded.settled.len() as u64, "answers".into()),
-        (graded.graders.iter().map(|grader| grader.marks as u64).sum(), "marks of answers with text".into()),
+        noun(graded.totals.len(), "sitting"),
+        noun(paper.items.len(), "item"),
+        noun(graded.settled.len(), "answer"),
+        noun(graded.graders.iter().map(|grader| grader.marks).sum(), "mark"),
     ];
+
     let flagged = graded.totals.iter().filter(|total| total.closed != ClosedBook::Closed);
-    let flags = flagged.map(|total| format!("{}: {}", total.person, total.closed.says()));
-    sheet.notes = flags.chain(graded.notes.iter().cloned()).collect();
+    let mut flags: Vec<String> = flagged.map(|total| format!("{}: {}", total.person, total.closed.says())).collect();
+    // A person may have sat it several times.
+    flags.sort();
+    flags.dedup();
+    sheet.notes = [flags, graded.notes.clone()].concat();
     sheet.sections.push(totals(paper, graded));
     let choices = choices(graded);
     if !choices.rows.is_empty() {
@@ -298,7 +303,7 @@ fn severe(severity: &Severity) -> Vec<Section> {
         ))
         .table(Table::new(columns, rows.collect()));
     if let Some(figure) = super::draw::severity(severity) {
-        lines = lines.figure(figure.svg(), figure.caption());
+        lines = lines.figure(figure.bare(), figure.caption());
     }
     let rows = severity.drift.iter().map(|drift| {
         vec![
