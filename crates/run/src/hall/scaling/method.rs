@@ -110,6 +110,9 @@ pub(crate) struct Lambdas {
 /// Why a method has no prediction.
 pub(crate) type Unfit = String;
 
+/// Sizes, training tokens, models to learn from and models to predict → accuracies of the latter.
+type BySize<'a> = &'a dyn Fn(&[f64], &[f64], &[usize], &[usize]) -> scaling::Result<Vec<f64>>;
+
 const NO_SIZES: &str = "sizes and training tokens are not known: give --meta";
 
 impl Bench<'_> {
@@ -117,7 +120,7 @@ impl Bench<'_> {
     pub fn predict(&self, method: Method, target: &Target, split: &Split, lambda: Lambdas) -> Result<Vec<f64>, Unfit> {
         let (floor, ceiling) = (self.config.floor, self.config.ceiling);
         let said = |e: scaling::Error| e.to_string();
-        let by_size = |predict: &dyn Fn(&[f64], &[f64], &[usize], &[usize]) -> scaling::Result<Vec<f64>>| {
+        let by_size = |predict: BySize| {
             let (n, d) = self.material.params.as_ref().zip(self.material.tokens.as_ref()).ok_or(NO_SIZES)?;
             self.by_family(split, |along, test| predict(n, d, along, test)).map_err(said)
         };

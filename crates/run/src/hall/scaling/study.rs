@@ -206,8 +206,8 @@ pub(crate) fn study(
             if method != Method::Salience {
                 row.behind = Some(evaluate::gain(&flat(&all[0]), &x, &y, &pooled, &settings.bootstrap)?);
             }
-            for t in 0..targets.len() {
-                row.verdicts[match verdict(t, &all[at][t])? {
+            for (t, values) in all[at].iter().enumerate() {
+                row.verdicts[match verdict(t, values)? {
                     Verdict::Predictable { .. } => 0,
                     Verdict::NotPredictable { .. } => 1,
                     Verdict::Undecided { .. } => 2,

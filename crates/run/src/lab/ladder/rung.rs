@@ -174,10 +174,10 @@ mod tests {
             assert!(read >= wanted && read < wanted + 300, "{kind}: {read} of {wanted}");
         }
         let tokenizer = Tokenizer::learned(std::iter::empty(), 0).expect("works");
-        for size in 0..SIZES.len() {
+        for (size, (name, _)) in SIZES.into_iter().enumerate() {
             let architecture = Rung { size, ..rung.clone() }.architecture(272).expect("a size");
             assert!(Checkpoint::fresh(architecture.clone(), tokenizer.clone(), 1).is_ok());
-            let say: f64 = SIZES[size].0.trim_end_matches('k').parse().expect("a number");
+            let say: f64 = name.trim_end_matches('k').parse().expect("a number");
             let weights = architecture.parameters() as f64;
             assert!((weights / (1e3 * say) - 1.0).abs() < 0.1, "{say}k: {weights}");
         }
