@@ -82,6 +82,8 @@ pub enum Verb {
     Compare(verbs::compare::Arguments),
     /// Choose few items that stand for a whole exam
     Short(verbs::short::Arguments),
+    /// Mark the answers to a paper: by rule, by judge models, by people
+    Grade(verbs::grade::Arguments),
     /// All of it: documents → better model, with the proof
     Evolve(verbs::evolve::Arguments),
     /// Show a run's report

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Verb::Irt(arguments) => verbs::irt::run(arguments, &context),
         Verb::Compare(arguments) => verbs::compare::run(arguments, &context),
         Verb::Short(arguments) => verbs::short::run(arguments, &context),
+        Verb::Grade(arguments) => verbs::grade::run(arguments, &context),
         Verb::Evolve(arguments) => verbs::evolve::run(arguments, &context),
         Verb::Report(arguments) => verbs::report::run(arguments, &context),
         Verb::Chat(arguments) => verbs::chat::run(arguments, &context),

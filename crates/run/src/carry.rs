@@ -210,6 +210,8 @@ fn by_kind(records: &[Record]) -> Result<BTreeMap<&'static str, Vec<u8>>> {
             Record::Step(step) => ("steps", to_jsonl(&[step])?),
             Record::Guard(guard) => ("guards", to_jsonl(&[guard])?),
             Record::Loss(losses) => ("losses", to_jsonl(&[losses])?),
+            Record::Answer(answer) => ("answers", to_jsonl(&[answer])?),
+            Record::Mark(mark) => ("marks", to_jsonl(&[mark])?),
             Record::File(file) => ("files", to_jsonl(&[file])?),
             Record::Drop(drop) => ("drops", to_jsonl(&[drop])?),
         };
@@ -234,6 +236,8 @@ fn summary(records: &[Record]) -> String {
             Record::Step(_) => "steps",
             Record::Guard(_) => "guard points",
             Record::Loss(_) => "scored texts",
+            Record::Answer(_) => "answers",
+            Record::Mark(_) => "marks",
             Record::File(_) => continue,
             Record::Drop(_) => "dropped",
         };

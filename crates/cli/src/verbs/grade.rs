@@ -94,8 +94,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
             },
         };
         let out = context.out(&format!("{name}-contamination"));
-        let work = contamination(&recipe, &asked, &out, &context.sources(), &context.watch);
-        let found = context.block_on(work)?;
+        let found = context.block_on(contamination(&recipe, &asked, &out, &context.sources(), &context.watch))?;
         return context.print(&found, format!("{}\n\npage: {}", found.text, found.page.display()));
     }
     let asked = Grading {

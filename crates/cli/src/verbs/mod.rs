@@ -8,6 +8,7 @@ pub mod evolve;
 pub mod exam;
 pub mod export;
 pub mod generate;
+pub mod grade;
 pub mod irt;
 pub mod lab;
 pub mod learn;

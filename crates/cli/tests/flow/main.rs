@@ -4,6 +4,7 @@ mod bad_input;
 mod closed;
 mod compare;
 mod data;
+mod grade;
 mod irt;
 mod kill;
 mod practise;

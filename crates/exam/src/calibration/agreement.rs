@@ -67,10 +67,12 @@ pub(super) fn of_two(grid: &Grid, a: usize, b: usize, seed: u64) -> Option<Agree
     agreement(&grid.graders[a], &grid.graders[b], pairs.collect(), seed)
 }
 
+/// A measure of pairs of marks.
+type Measure<'a> = &'a dyn Fn(&[(f64, f64)]) -> Option<f64>;
+
 fn agreement(first: &str, second: &str, pairs: Vec<(usize, (f64, f64))>, seed: u64) -> Option<Agreement> {
     let name = format!("{first}\n{second}");
-    let drawn =
-        |what: &str, of: &dyn Fn(&[(f64, f64)]) -> Option<f64>| interval(&pairs, of, seed::derive(seed, what, &name));
+    let drawn = |what: &str, of: Measure| interval(&pairs, of, seed::derive(seed, what, &name));
     let tenth = |share: f64| Some((share * TENTHS).round() as usize);
     let kappa = |pairs: &[(f64, f64)]| {
         let (a, b): (Vec<_>, Vec<_>) = pairs.iter().map(|(a, b)| (tenth(*a), tenth(*b))).unzip();

@@ -53,10 +53,12 @@ pub(crate) struct Grid {
     pub graders: Vec<String>,
     /// How many of them are people.
     pub humans: usize,
-    /// For each answer its cluster, and for each grader the share of the points and the place in the order of
-    /// marking.
-    pub answers: Vec<(usize, Vec<Option<(f64, usize)>>)>,
+    /// For each answer its cluster and its marks.
+    pub answers: Vec<(usize, Marked)>,
 }
+
+/// For each grader the share of the points and the place in the order of marking.
+type Marked = Vec<Option<(f64, usize)>>;
 
 /// Holds the judges' marks against those of the people, who are named in `humans`; without a judge, the people
 /// against each other.
@@ -89,7 +91,7 @@ pub fn calibrate(
             let mark = own.iter().find(|mark| mark.grader == *name)?;
             Some((mark.points? / item.points, mark.place))
         };
-        let row: Vec<Option<(f64, usize)>> = grid.graders.iter().map(mark).collect();
+        let row: Marked = grid.graders.iter().map(mark).collect();
         if row[..grid.humans].iter().all(Option::is_none) || row.iter().flatten().count() < 2 {
             continue;
         }

@@ -114,7 +114,7 @@ fn number(text: &str) -> Option<(f64, String)> {
     }
     let power = NUMBER.captures(first.as_str())?.get(1);
     let mantissa = power.map_or(first.as_str(), |_| {
-        first.as_str().split(|c: char| matches!(c, 'e' | 'E' | '×' | 'x' | '*' | '\\' | ' ')).next().unwrap_or_default()
+        first.as_str().split(['e', 'E', '×', 'x', '*', '\\', ' ']).next().unwrap_or_default()
     });
     let exponent: i32 = power.map_or(Some(0), |power| power.as_str().parse().ok())?;
     let value: f64 = mantissa.replace(',', "").parse().ok()?;

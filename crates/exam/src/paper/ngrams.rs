@@ -45,8 +45,10 @@ pub struct FoundItem {
 /// a word. That nothing is found proves nothing about texts that were not looked through.
 pub fn ngrams(items: &[Item], texts: impl IntoIterator<Item = (String, String)>, length: usize) -> Found {
     let length = length.max(1);
-    let asked: Vec<Vec<String>> =
-        items.iter().map(|item| words(&[&[item.question.clone()], item.kind.options()].concat().join("\n"))).collect();
+    let asked: Vec<Vec<String>> = items
+        .iter()
+        .map(|item| words(&[std::slice::from_ref(&item.question), item.kind.options()].concat().join("\n")))
+        .collect();
     let mut wanted: HashSet<u64> = HashSet::new();
     asked.iter().for_each(|words| words.windows(length).for_each(|run| _ = wanted.insert(address(run))));
     let (mut texts_read, mut words_read) = (0, 0);

@@ -2,6 +2,7 @@
 
 pub mod adaptive;
 pub mod compare;
+pub mod grade;
 pub mod irt;
 pub(crate) mod manifest;
 pub mod scaling;

@@ -102,6 +102,11 @@ fn totals(paper: &Paper, graded: &Graded) -> Section {
         vec![
             total.person.clone(),
             total.attempt.to_string(),
+            match total.closed {
+                ClosedBook::Closed => "yes".into(),
+                ClosedBook::After => "no".into(),
+                ClosedBook::Unknown => "unknown".into(),
+            },
             format!("{:.2}", total.total.points),
             total.total.most.to_string(),
             format!("{:.1}", 100.0 * total.total.points / total.total.most),
@@ -109,28 +114,13 @@ fn totals(paper: &Paper, graded: &Graded) -> Section {
             limits,
             total.blank.to_string(),
             total.unmarked.to_string(),
-            match total.closed {
-                ClosedBook::Closed => "yes".into(),
-                ClosedBook::After => "no: public after the exam".into(),
-                ClosedBook::Unknown => "date unknown".into(),
-            },
         ]
     };
-    let columns = [
-        "person",
-        "attempt",
-        "points",
-        "of",
-        "%",
-        "standard error",
-        "95 %",
-        "without answer",
-        "unmarked",
-        "closed book",
-    ];
+    let columns = ["person", "attempt", "closed book", "points", "of", "%", "±", "95 %", "blank", "unmarked"];
     Section::new("Points")
         .text(format!(
-            "Exam of {}. Failed, empty and unmarked answers count as 0. Intervals are over items, clustered by what they share; a \
+            "Exam of {}. Failed, empty (blank) and unmarked answers count as 0. Standard errors (±) and intervals are over \
+             items, clustered by what they share; a \
              person whose weights became public on the day of the exam or later, or nobody knows when, stands below those who \
              count as closed-book.",
             paper.date

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::tell;
 use crate::carry::Stage;
-use crate::models::{self, Model, input};
+use crate::models::{Model, input};
 use crate::plan::{Output, Record};
 use crate::pull::Sources;
 use crate::stages::{piece, pieces};
