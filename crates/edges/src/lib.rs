@@ -62,7 +62,10 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     // Verbs that only look (a bank, a sample, the catalogue) ask the room itself; engines are `run`'s alone.
     (
         "cli",
-        &["assets", "decode", "exam", "learn", "lm", "marks", "record", "report", "run", "serve", "synth", "tasks", "weights"],
+        &[
+            "assets", "decode", "exam", "learn", "lm", "marks", "record", "report", "run", "serve", "synth", "tasks",
+            "weights",
+        ],
     ),
 ];
 

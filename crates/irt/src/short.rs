@@ -144,7 +144,8 @@ mod tests {
             })
             .collect();
         let given = truth.simulate(&theta, seed).expect("responses");
-        let shares = (0..persons).flat_map(|p| given.of(p).map(|(_, score)| score as f64).collect::<Vec<_>>()).collect();
+        let shares =
+            (0..persons).flat_map(|p| given.of(p).map(|(_, score)| score as f64).collect::<Vec<_>>()).collect();
         (truth, Whole::new(shares, &[1.0; 80]).expect("a table"))
     }
 
@@ -191,7 +192,9 @@ mod tests {
     fn points_and_parts_of_points() {
         // Three points an item: partial credit.
         let shares: Vec<f64> = (0..40_usize)
-            .flat_map(|person| (0..20_usize).map(move |item| ((person * 7 + item * 3 + person * item) % 40).min(person) as f64))
+            .flat_map(|person| {
+                (0..20_usize).map(move |item| ((person * 7 + item * 3 + person * item) % 40).min(person) as f64)
+            })
             .map(|x| (x / 13.0).floor().min(3.0) / 3.0)
             .collect();
         let clusters: Vec<usize> = (0..40).map(|person| person / 2).collect();
