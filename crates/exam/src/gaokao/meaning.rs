@@ -90,6 +90,9 @@ fn two(x: f64) -> String {
 
 fn verdict(d: &Discrepancy) -> &'static str {
     let Some(null) = d.simulated else { return "Without the Rasch model nothing can be concluded." };
+    if !d.controlled() {
+        return "The negative control of this measure did not come out null (see below): no verdict.";
+    }
     if null.p >= 0.05 {
         return "That is within what pupils would show: no discrepancy.";
     }
@@ -123,12 +126,26 @@ fn control(discrepancies: &[Discrepancy]) -> String {
         )
     };
     let all: Vec<String> = discrepancies.iter().map(one).collect();
-    let null = discrepancies.iter().all(|d| d.control_interval.0 <= 0.05 && d.control_permuted <= d.controls / 4);
+    let failed: Vec<&str> = discrepancies.iter().filter(|d| !d.controlled()).map(|d| d.name.as_str()).collect();
+    let end = match failed.as_slice() {
+        [] => "The control comes out null, as it must.".into(),
+        failed => format!(
+            "It does NOT come out null for {}, of which nothing is concluded: with few persons a difficulty that is taken \
+             from their own marks follows them.",
+            failed.join(" and ")
+        ),
+    };
     format!(
         "Negative control. The whole analysis was run on {} tables whose marks had been permuted, where nothing can be found; \
-         about one in twenty should be called remarkable. {}. The control {}.",
+         about one in twenty should be called remarkable. {}. {end}",
         discrepancies.first().map_or(0, |d| d.controls),
         all.join("; "),
-        if null { "comes out null, as it must" } else { "does NOT come out null: do not trust the verdicts above" }
     )
+}
+
+impl Discrepancy {
+    /// Whether permuted marks, where nothing can be found, were called remarkable about as often as chance has it.
+    pub fn controlled(&self) -> bool {
+        self.control_interval.0 <= 0.05 && self.control_permuted <= self.controls / 4
+    }
 }
