@@ -70,7 +70,7 @@ pub fn leave_one_out<L: Ord + std::fmt::Display>(labels: &[L], among: &[usize]) 
 /// Holds out the models larger than `limit`: extrapolation.
 pub fn larger(sizes: &[f64], among: &[usize], limit: f64) -> Result<Split> {
     let (test, train) = among.iter().partition(|m| sizes[**m] > limit);
-    Split { name: format!("larger than {limit}"), train, test }.checked()
+    Split { name: format!("larger than {limit:.1e}"), train, test }.checked()
 }
 
 /// Extrapolation inside a training set: for every size but the `least` smallest, learns from all
@@ -86,7 +86,7 @@ pub fn growing(sizes: &[f64], among: &[usize], least: usize) -> Result<Vec<Split
     let upto = |size: f64| {
         let within: Vec<usize> = among.iter().copied().filter(|m| sizes[*m] <= size).collect();
         let (test, train) = within.iter().partition(|m| sizes[**m] == size);
-        Split { name: format!("up to {size}"), train, test }.checked()
+        Split { name: format!("up to {size:.1e}"), train, test }.checked()
     };
     steps[least..].iter().map(|size| upto(*size)).collect()
 }

@@ -1,7 +1,7 @@
 //! Marking the answers to a paper.
 //!
-//! [`scripts`] takes names off answers and shuffles them, [`Grader`]s mark them — by [`rule`], by a [`Judge`]
-//! model, or by hand on [`sheets`](write_sheets) that [`read_sheet`] reads back — and [`settle`] makes one
+//! [`scripts`] takes names off answers and shuffles them, graders mark them — by [`rule`], by a [`Judge`]
+//! model, or by hand on sheets ([`sheet_csv`]) that [`read_sheet`] reads back — and [`settle`] makes one
 //! score of the marks: their mean, or that of the closest two after a further marking where graders differ
 //! too much. [`table`] keeps every mark with its grader's name.
 //!
