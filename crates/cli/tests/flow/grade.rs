@@ -131,4 +131,12 @@ fn faults_are_named() {
         let said = errors(&output);
         assert!(output.status.code() == Some(2) && said.contains(wanted), "{arguments:?}: {said}");
     }
+    setting.write("bank.jsonl", "{\"id\": \"1\", \"fact\": \"f\", \"document\": \"d\", \"kind\": \"other\", \"question\": \"?\", \"answers\": [\"a\"]}\n");
+    for (arguments, wanted) in [
+        (["p.toml", "--against", "x"], "--against is for banks, and this is a paper"),
+        (["bank.jsonl", "--person", "ann"], "--person is for papers, and this is a bank"),
+    ] {
+        let output = run(setting.lyceum(&[&["exam"][..], &arguments[..]].concat()));
+        assert!(output.status.code() == Some(2) && errors(&output).contains(wanted), "{}", errors(&output));
+    }
 }

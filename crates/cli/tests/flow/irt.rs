@@ -83,7 +83,7 @@ fn difficulties(found: &Value) -> Vec<f64> {
 fn lsat6_comes_out_as_published() {
     let setting = Setting::new();
     setting.write("lsat6.csv", lsat6());
-    let rasch = found(&setting, &["lsat6.csv", "--model", "rasch", "--dif", "group", "--out", "one"]);
+    let rasch = found(&setting, &["lsat6.csv", "--fit", "rasch", "--dif", "group", "--out", "one"]);
     let number = |found: &Value, key: &str| found["analysis"][key].as_f64().expect("a number");
     near([number(&rasch, "log_likelihood")], &[-2466.938], 1e-3);
     near(difficulties(&rasch), &[-3.6153, -1.3224, -0.3176, -1.7301, -2.7802], 1e-3);
@@ -92,7 +92,7 @@ fn lsat6_comes_out_as_published() {
     assert!(tests.iter().all(|test| test["test"]["p"].as_f64().is_some_and(|p| p > 0.05)), "{tests:?}");
     let dif = rasch["analysis"]["dif"]["lines"].as_array().expect("dif");
     assert!(dif.iter().all(|line| line["class"] == "A"), "{dif:?}");
-    let two = found(&setting, &["lsat6.csv", "--model", "2pl", "--out", "two"]);
+    let two = found(&setting, &["lsat6.csv", "--fit", "2pl", "--out", "two"]);
     near([number(&two, "log_likelihood")], &[-2466.653], 1e-3);
     near(difficulties(&two), &[-3.359, -1.370, -0.280, -1.866, -3.126], 5e-3);
     let cml = found(&setting, &["lsat6.csv", "--method", "cml", "--out", "cml"]);
@@ -171,10 +171,10 @@ fn bad_designs_are_named_and_what_can_be_estimated_is() {
         _ => (person * 5 + item * 3 + person * item).rem_euclid(4).to_string(),
     };
     setting.write("gap.csv", table(60, 6, gap));
-    let gap = found(&setting, &["gap.csv", "--model", "pcm"]);
+    let gap = found(&setting, &["gap.csv", "--fit", "pcm"]);
     assert_eq!(gap["analysis"]["items"][0]["how"], "joined");
     assert_eq!(gap["analysis"]["items"][0]["cuts"].as_array().map(Vec::len), Some(2));
-    let mut command = setting.lyceum(&["irt", "gap.csv", "--model", "pcm"]);
+    let mut command = setting.lyceum(&["irt", "gap.csv", "--fit", "pcm"]);
     command.arg("--quiet");
     let said = String::from_utf8(run(command).stdout).expect("text");
     assert!(said.contains("Nobody reached some score of 1 item (i0)"), "{said}");
@@ -216,8 +216,8 @@ fn what_cannot_be_fitted_so_is_said_with_what_can() {
     let setting = Setting::new();
     setting.write("plain.csv", table(40, 8, plain));
     for (arguments, words) in [
-        (["--model", "5pl"], "no model of responses is called \"5pl\""),
-        (["--model", "facets"], "needs two graders"),
+        (["--fit", "5pl"], "no model of responses is called \"5pl\""),
+        (["--fit", "facets"], "needs two graders"),
         (["--dif", "colour"], "no column \"colour\""),
         (["--dif", "group=a:b"], "group \"a\" has 0 persons"),
         (["--kidmap", "nobody"], "no such person"),
@@ -225,13 +225,13 @@ fn what_cannot_be_fitted_so_is_said_with_what_can() {
         let text = complaint(&setting, &[&["plain.csv"], &arguments[..]].concat());
         assert!(text.contains(words) && text.contains("hint: "), "{arguments:?}: {text}");
     }
-    let text = complaint(&setting, &["plain.csv", "--model", "2pl", "--method", "cml"]);
+    let text = complaint(&setting, &["plain.csv", "--fit", "2pl", "--method", "cml"]);
     assert!(text.contains("cml cannot fit 2pl"), "{text}");
-    let few = found(&setting, &["plain.csv", "--model", "2pl", "--method", "mml"]);
+    let few = found(&setting, &["plain.csv", "--fit", "2pl", "--method", "mml"]);
     assert!(few["analysis"]["why"].to_string().contains("prefer rasch"), "{}", few["analysis"]["why"]);
     let jml = found(&setting, &["plain.csv", "--method", "jml"]);
     assert!(jml["analysis"]["why"].to_string().contains("biased"));
-    let planes = found(&setting, &["plain.csv", "--model", "mirt-2"]);
+    let planes = found(&setting, &["plain.csv", "--fit", "mirt-2"]);
     assert_eq!(planes["analysis"]["planes"]["items"][7]["slopes"].as_array().map(Vec::len), Some(2));
 }
 
@@ -248,7 +248,7 @@ fn graders_stand_on_the_same_scale() {
         }
     }
     setting.write("marks.csv", text);
-    let found = found(&setting, &["marks.csv", "--model", "facets"]);
+    let found = found(&setting, &["marks.csv", "--fit", "facets"]);
     let graders = found["analysis"]["graders"]["lines"].as_array().expect("graders");
     let severity = |at: usize| graders[at]["severity"].as_f64().expect("a number");
     assert!(severity(0) < severity(1) && severity(1) < severity(2), "{graders:?}");

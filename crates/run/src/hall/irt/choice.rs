@@ -125,7 +125,7 @@ pub(super) fn choose(marks: &Marks, settings: &Settings, anchor: Option<&Calibra
         if asked.is_some_and(|asked| asked != anchor.model) {
             return wrong(
                 format!("the anchor was calibrated by {}, not by {}", name(anchor.model), asked.map_or("", name)),
-                "leave --model out",
+                "leave --fit out",
             );
         }
         why.push(format!("{}: the model of the anchor", name(anchor.model)));
@@ -187,7 +187,7 @@ pub(super) fn choose(marks: &Marks, settings: &Settings, anchor: Option<&Calibra
     if settings.model == Choice::Facets && marks.graders().len() < 2 {
         return wrong(
             format!("a many-facet model needs two graders, the logs name {}", marks.graders().len()),
-            "give logs with a column `grader` (or rater, judge), or another --model",
+            "give logs with a column `grader` (or rater, judge), or another --fit",
         );
     }
     Ok(Plan { model, method, binary, facets: settings.model == Choice::Facets, planes, why })

@@ -116,7 +116,7 @@ pub(super) fn graders(marks: &Marks, scored: &Scored, wanted: bool) -> Result<Op
         Ok(fitted) => fitted,
         Err(error) if wanted => {
             let problem = format!("the graders' marks cannot be fitted: {error}");
-            return Err(Error::Nothing { problem, hint: "take another --model".into() });
+            return Err(Error::Nothing { problem, hint: "take another --fit".into() });
         }
         Err(_) => return Ok(None),
     };
