@@ -63,8 +63,8 @@ def write(path, records):
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
-def run(command, what):
-    done = subprocess.run([str(part) for part in command], env=QUIET, text=True, capture_output=True)
+def run(command, what, where=None):
+    done = subprocess.run([str(part) for part in command], env=QUIET, text=True, capture_output=True, cwd=where)
     if done.returncode:
         sys.exit(f"{what} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return done.stdout
@@ -76,25 +76,26 @@ def sit_choices(serve, model, tokenizer):
         for shots in map(int, a.shots.split(",")):
             person = f"{model}-{wording}-{shots}"
             folder = a.out / "harness" / person
-            if list(folder.glob("out/**/samples_*.jsonl")):
+            if list(folder.glob("**/samples_*.jsonl")):
                 continue
-            folder.mkdir(parents=True, exist_ok=True)
+            tasks = a.out / "tasks" / person
+            tasks.mkdir(parents=True, exist_ok=True)
             for name, path in SETS.items():
                 asked, shown = choice_items(a.data / path, a.items)
-                write(folder / f"{name}.jsonl", asked)
-                write(folder / f"{name}-shown.jsonl", shown)
-                files = {"test": str(folder / f"{name}.jsonl"), "train": str(folder / f"{name}-shown.jsonl")}
+                files = {"test": str(tasks / f"{name}.jsonl"), "train": str(tasks / f"{name}-shown.jsonl")}
+                write(pathlib.Path(files["test"]), asked)
+                write(pathlib.Path(files["train"]), shown)
                 task = {"task": name, "dataset_path": "json", "dataset_kwargs": {"data_files": files}, "test_split": "test",
                         "fewshot_split": "train", "num_fewshot": shots, "output_type": "multiple_choice", "doc_to_text": text,
                         "doc_to_choice": "choices", "doc_to_target": "gold", "target_delimiter": " ",
                         "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}]}
                 # JSON is YAML.
-                (folder / f"{name}.yaml").write_text(json.dumps(task))
+                (tasks / f"{name}.yaml").write_text(json.dumps(task))
             server = serve(person)
             arguments = f"base_url={server.address}/v1/completions,model={person},tokenizer={tokenizer}," \
                         "tokenizer_backend=huggingface,tokenized_requests=False,num_concurrent=8,max_retries=1"
             command = [a.python, "-m", "lm_eval", "run", "--model", "local-completions", "--model_args", arguments,
-                       "--tasks", ",".join(SETS), "--include_path", folder, "--output_path", folder / "out", "--log_samples"]
+                       "--tasks", ",".join(SETS), "--include_path", tasks, "--output_path", folder, "--log_samples"]
             run(command, "the harness")
             server.close()
             print(f"sat: {person}", flush=True)
@@ -119,7 +120,7 @@ ASKS = {"short": "Answer with a number.", "steps": "Think step by step, then giv
 
 def sit_open(serve, model):
     """Inspect's logs of word problems, one for each way of asking."""
-    folder = a.out / "inspect"
+    folder = a.out / "tasks"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sums.py").write_text(TASK)
     questions = []
@@ -129,17 +130,20 @@ def sit_open(serve, model):
             questions.append({"id": number, "question": f"{line['passage'].strip()} {line['question'].strip()}", "answer": answer[0]})
     write(folder / "questions.jsonl", questions[: a.open])
     for name, ask in ASKS.items():
-        logs = folder / f"{model}-{name}"
+        logs = a.out / "inspect" / f"{model}-{name}"
         if list(logs.glob("*.eval")):
             continue
         server = serve(f"{model}-{name}")
-        QUIET.update({"QUESTIONS": str(folder / "questions.jsonl"), "ASK": ask, "LYCEUM_BASE_URL": f"{server.address}/v1", "LYCEUM_API_KEY": "none"})
-        run([a.python, "-m", "inspect_ai", "eval", folder / "sums.py", "--model", f"openai-api/lyceum/{model}-{name}", "--log-dir", logs,
-             "--max-tokens", 96, "--temperature", 0, "--max-connections", 8, "--display", "none"], "Inspect")
+        QUIET.update({"QUESTIONS": "questions.jsonl", "ASK": ask, "LYCEUM_BASE_URL": f"{server.address}/v1", "LYCEUM_API_KEY": "none"})
+        # Inspect takes tasks by paths below the working folder alone.
+        run([a.python, "-m", "inspect_ai", "eval", "sums.py", "--model", f"openai-api/lyceum/{model}-{name}", "--log-dir", logs,
+             "--max-tokens", 96, "--temperature", 0, "--max-connections", 8, "--display", "none"], "Inspect", folder)
         server.close()
         print(f"sat: {model}-{name}", flush=True)
 
 
+a.out = a.out.absolute()
+a.python = pathlib.Path(a.python).absolute()
 a.out.mkdir(parents=True, exist_ok=True)
 for number, model in enumerate(a.models.split(",")):
     name = pathlib.Path(model).name

@@ -145,8 +145,14 @@ impl Bayes {
             let change = reached - energy(&speed) - log_density + energy(&momentum);
             let chance = if change.is_finite() { change.exp().min(1.0) } else { 0.0 };
             if normal().1 < chance {
-                (x, gradient, log_density) = (place, slope, reached);
+                x = place;
             }
+            // Both moves leave the likelihood alone and cross the posterior's two long ridges, along which
+            // paths of one length creep where items are many and persons few.
+            shape.shift(&mut x, normal().0);
+            let (by, luck) = normal();
+            shape.stretch(&mut x, by, luck);
+            log_density = shape.log_density(&x, &mut gradient);
             if t < self.warmup {
                 let m = t as f64 + 1.0;
                 error = (1.0 - 1.0 / (m + 10.0)) * error + (0.8 - chance) / (m + 10.0);
@@ -164,6 +170,39 @@ impl Bayes {
 }
 
 impl Shape {
+    /// Moves θ, b and m together by a draw from its conditional distribution, which is normal: the likelihood
+    /// and b − m do not change.
+    fn shift(&self, x: &mut [f64], normal: f64) {
+        let top = self.persons + self.items + self.slopes;
+        let precision = self.persons as f64 + 0.25;
+        let sum = x[..self.persons].iter().sum::<f64>() + 0.25 * x[top];
+        let by = -sum / precision + normal / precision.sqrt();
+        x[..self.persons + self.items].iter_mut().for_each(|value| *value += by);
+        x[top] += by;
+    }
+
+    /// Proposes θ, b, m and s times c = e^u, and a divided by it: the likelihood does not change, and neither does
+    /// (b − m) / s. The volume grows by c for each person and for m; that of b cancels against s.
+    fn stretch(&self, x: &mut [f64], normal: f64, luck: f64) {
+        let (a, top) = (self.persons + self.items, self.persons + self.items + self.slopes);
+        let u = normal / (2.0 * self.persons as f64).sqrt();
+        let prior = |x: &[f64]| {
+            let squares = |range: std::ops::Range<usize>| x[range].iter().map(|v| v * v).sum::<f64>();
+            -0.5 * (squares(0..self.persons)
+                + squares(a..top) * (-2.0 * x[top + 2]).exp()
+                + 0.25 * x[top] * x[top]
+                + x[top + 1] * x[top + 1])
+        };
+        let mut moved = x.to_vec();
+        moved[..a].iter_mut().for_each(|value| *value *= u.exp());
+        moved[a..top].iter_mut().for_each(|value| *value -= u);
+        moved[top] *= u.exp();
+        moved[top + 1] += u;
+        if luck.ln() < prior(&moved) - prior(x) + (self.persons as f64 + 1.0) * u {
+            x.copy_from_slice(&moved);
+        }
+    }
+
     /// Logarithm of the posterior's density less a constant, and its gradient. The state is θ, b, ln a,
     /// then m, ln s, ln t.
     fn log_density(&self, x: &[f64], gradient: &mut [f64]) -> f64 {
@@ -252,6 +291,18 @@ mod tests {
                 assert!((difference - gradient[i]).abs() < 1e-6, "number {i}: {difference} {}", gradient[i]);
             }
         }
+    }
+
+    #[test]
+    fn chains_agree_where_items_are_many_and_persons_few() {
+        let items: Vec<Item> = (0..300)
+            .map(|i| Item { slope: 1.0, difficulties: vec![-2.0 + f64::from(i) / 75.0], lower: 0.0, upper: 1.0 })
+            .collect();
+        let truth = Fit::known(Model::Rasch, items).expect("a test");
+        let abilities: Vec<f64> = (0..11).map(|i| 0.1 * f64::from(i) - 0.5).collect();
+        let given = truth.simulate(&abilities, 5).expect("responses");
+        let found = Bayes { warmup: 150, draws: 250, ..Bayes::default() }.fit(&given).expect("draws");
+        assert!(found.worst_r_hat < 1.15, "{}", found.worst_r_hat);
     }
 
     #[test]

@@ -137,7 +137,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut seconds, mut done) = (0.0, 0);
     for epoch in 1..=config.epochs {
         let begin = Instant::now();
-        let trained = sft(&base, &samples, &[], &config, &folder, &mut |step| {
+        let trained = sft(&base, &samples, &[], None, &config, &folder, &mut |step| {
             if step.epoch >= epoch as f64 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         seconds += begin.elapsed().as_secs_f64();

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use weights::Checkpoint;
@@ -123,6 +125,22 @@ impl Engine {
             lane.judged.extend(batch.judge(row, &losses, point).0);
         });
         self.collect(batch)
+    }
+
+    /// Loss of the answers' tokens, each weighted by its id: Σ w ℓ / Σ |w|, in nats; 0 where no token of
+    /// theirs has a weight.
+    pub fn weighted(&mut self, parameters: &[f32], rows: &[Row], weights: &[f32]) -> f64 {
+        // Place among a row's targets, and weight, of each token of each answer.
+        let each = |row: &Row| -> Vec<(usize, f64)> {
+            let places = row.answers.iter().flatten().flat_map(Range::clone);
+            places.map(|at| (at, f64::from(weights[row.learned[at].target as usize]))).collect()
+        };
+        self.rows(rows, |model, row, lane| {
+            let logs = model.log_probabilities(parameters, row, &mut lane.tape);
+            lane.loss -= each(row).iter().map(|&(at, weight)| weight * f64::from(logs[at])).sum::<f64>();
+        });
+        let size: f64 = rows.iter().flat_map(each).map(|(_, weight)| weight.abs()).sum();
+        if size == 0.0 { 0.0 } else { self.lanes.iter().map(|lane| lane.loss).sum::<f64>() / size }
     }
 
     /// Log-probability of each example's learned tokens, summed.

@@ -88,6 +88,7 @@ pub fn prefer(
         layout,
         cases,
         validation: validation_cases,
+        weights: None,
         loss: config.loss.clone(),
         course: config.course(base.architecture.parameters()),
         fingerprint: fingerprint(model, preferences, validation, config.lasting())?,
@@ -297,7 +298,7 @@ mod tests {
         let first =
             SftConfig { rank: 3, rank_stabilised: true, row_tokens: 128, min_steps: 30, ..SftConfig::default() };
         let folder = tempfile::tempdir().expect("works");
-        let tuned = sft(&base(), &samples, &[], &first, folder.path(), &mut |_| ControlFlow::Continue(()))
+        let tuned = sft(&base(), &samples, &[], None, &first, folder.path(), &mut |_| ControlFlow::Continue(()))
             .expect("works")
             .adapter;
         assert!((tuned.scale() - 32.0 / 3f32.sqrt()).abs() < 1e-4 && tuned.stabilised);

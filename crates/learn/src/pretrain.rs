@@ -56,6 +56,7 @@ pub fn pretrain(
         layout,
         cases,
         validation: self::cases(validation, start, config)?,
+        weights: None,
         loss: Loss::Sft(Default::default()),
         fingerprint: fingerprint(start.sha256.clone(), texts, validation, config.lasting())?,
         folder,

@@ -8,7 +8,7 @@ use weights::{Adapter, Checkpoint, Projection};
 use crate::case::Case;
 use crate::example::Example;
 use crate::train::{Outcome, Stop, Training, fingerprint, measure};
-use crate::{Layout, Loss, Result, SftConfig, Spike};
+use crate::{Error, Layout, Loss, Result, SftConfig, Spike};
 
 /// What a fine-tuning gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Trained {
     pub adapter: Adapter,
     /// Every step so far, those before an interruption included.
     pub curve: Vec<TrainStep>,
-    /// Lowest validation loss that was measured.
+    /// Lowest validation loss that was measured; of the weighted one, where weights were given.
     pub validation_loss: Option<f64>,
     /// Why training ended.
     pub stop: Stop,
@@ -28,31 +28,52 @@ pub struct Trained {
 /// Fine-tunes low-rank pairs on `samples`; only completions carry loss.
 ///
 /// The loss of a step is the mean over the learned tokens of `batch_samples` samples, in an order
-/// drawn anew for each pass from the seed. `folder` holds the state: a call with the same base,
+/// drawn anew for each pass from the seed. `weights`, one for each token of the vocabulary, say what of
+/// the validation loss counts where the best point is chosen: Σ w ℓ / Σ |w|. `folder` holds the state: a call with the same base,
 /// samples and settings goes on from there, and ends with the same bytes as an undisturbed one.
 /// `progress` hears of every step and may stop the training, which saves the state first.
 pub fn sft(
     base: &Checkpoint,
     samples: &[Sample],
     validation: &[Sample],
+    weights: Option<&[f32]>,
     config: &SftConfig,
     folder: &Path,
     progress: &mut dyn FnMut(&TrainStep) -> ControlFlow<()>,
 ) -> Result<Trained> {
     config.validate()?;
+    let held_out = cases(validation, base, config)?;
+    weights.map_or(Ok(()), |weights| weighable(weights, &held_out, base))?;
     let training = Training {
         base,
         layout: layout(base, config.rank, config.alpha, config.rank_stabilised, &config.targets),
         cases: cases(samples, base, config)?,
-        validation: cases(validation, base, config)?,
+        validation: held_out,
+        weights,
         loss: Loss::Sft(Default::default()),
         course: config.course(samples.len()),
-        fingerprint: fingerprint(base.sha256.clone(), samples, validation, config.lasting())?,
+        fingerprint: fingerprint(base.sha256.clone(), samples, validation, (config.lasting(), weights))?,
         folder,
     };
     let Outcome { layout, parameters, curve, validation_loss, stop, spike } =
         training.run(|layout| Ok(layout.initial(config.seed)), &mut |look| progress(look.step))?;
     Ok(Trained { adapter: layout.adapter(&parameters, &base.name), curve, validation_loss, stop, spike })
+}
+
+/// Whether weights can say anything of the validation samples.
+fn weighable(weights: &[f32], held_out: &[Case], base: &Checkpoint) -> Result<()> {
+    let refuse = |problem: String| Err(Error::Setting { setting: "weights", problem });
+    if weights.len() != base.architecture.vocab {
+        return refuse(format!("are {}, and the vocabulary has {} tokens", weights.len(), base.architecture.vocab));
+    }
+    if let Some(at) = weights.iter().position(|weight| !weight.is_finite()) {
+        return refuse(format!("hold {} for token {at}", weights[at]));
+    }
+    let answers = held_out.iter().flat_map(Case::completions).map(|c| &c.example);
+    if !answers.flat_map(|e| &e.tokens[e.learned_from..]).any(|&token| weights[token as usize] != 0.0) {
+        return refuse("weigh no token of the validation samples' answers, so they cannot stop a training".into());
+    }
+    Ok(())
 }
 
 /// Pairs of a strength that is counted either way.
@@ -88,7 +109,6 @@ fn cases(samples: &[Sample], base: &Checkpoint, config: &SftConfig) -> Result<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
     use record::Message;
     use weights::Architecture;
 
@@ -124,7 +144,7 @@ mod tests {
     }
 
     fn run(folder: &Path, config: &SftConfig, progress: &mut dyn FnMut(&TrainStep) -> ControlFlow<()>) -> Trained {
-        sft(&base(), &samples(16), &samples(3), config, folder, progress).expect("works")
+        sft(&base(), &samples(16), &samples(3), None, config, folder, progress).expect("works")
     }
 
     #[test]
@@ -177,7 +197,7 @@ mod tests {
     fn a_folder_of_another_training_is_refused() {
         let folder = tempfile::tempdir().expect("works");
         let go = |samples: &[Sample], config: &SftConfig| {
-            sft(&base(), samples, &[], config, folder.path(), &mut |_| ControlFlow::Break(()))
+            sft(&base(), samples, &[], None, config, folder.path(), &mut |_| ControlFlow::Break(()))
         };
         go(&samples(8), &config()).expect("works");
         let other = go(&samples(7), &config()).expect_err("must fail").to_string();
@@ -217,8 +237,9 @@ mod tests {
         let mut wrong = samples(3);
         wrong.iter_mut().for_each(|s| s.messages[1].content = "zzzz".into());
         let config = SftConfig { epochs: 60, patience: 3, validation_every: 2, ..config() };
-        let trained = sft(&base(), &samples(16), &wrong, &config, folder.path(), &mut |_| ControlFlow::Continue(()))
-            .expect("works");
+        let trained =
+            sft(&base(), &samples(16), &wrong, None, &config, folder.path(), &mut |_| ControlFlow::Continue(()))
+                .expect("works");
         assert_eq!(trained.stop, Stop::Patience);
         let losses: Vec<f64> = trained.curve.iter().filter_map(|s| s.validation_loss).collect();
         let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
@@ -227,10 +248,58 @@ mod tests {
     }
 
     #[test]
+    fn weights_choose_the_kept_point_by_the_tokens_that_they_name() {
+        // Answers "37" teach the digits; answers "zzzz" can only grow worse. A weight on z alone wants the
+        // first point, a weight on the digits alone a late one, and unit weights are the plain loss.
+        let (base, mut both) = (base(), samples(3));
+        both[1].messages[1].content = "zzzz".into();
+        let said = |text: &str| base.tokenizer.raw(text);
+        let weights = |text: &str| {
+            let mut weights = vec![0.0; base.architecture.vocab];
+            said(text).iter().for_each(|&token| weights[token as usize] = 2.0);
+            weights
+        };
+        let config = SftConfig { epochs: 30, ..config() };
+        let go = |weights: Option<&[f32]>| {
+            let folder = tempfile::tempdir().expect("works");
+            let going = &mut |_: &TrainStep| ControlFlow::Continue(());
+            sft(&base, &samples(16), &both, weights, &config, folder.path(), going).expect("works")
+        };
+        let lowest = |trained: &Trained| {
+            let looks = trained.curve.iter().filter_map(|s| Some((s.step, s.weighted_loss?)));
+            looks.min_by(|a, b| a.1.total_cmp(&b.1)).expect("looks")
+        };
+        let (digits, z) = (go(Some(&weights("0123456789"))), go(Some(&weights("z"))));
+        assert!(lowest(&z).0 < lowest(&digits).0, "{:?} {:?}", lowest(&z), lowest(&digits));
+        assert_eq!(z.validation_loss, Some(lowest(&z).1));
+        assert!(z.adapter != digits.adapter);
+        let (plain, unit) = (go(None), go(Some(&vec![1.0; base.architecture.vocab])));
+        assert!(plain.adapter == unit.adapter, "weights of 1 are the plain loss");
+        let same = |s: &TrainStep| s.validation_loss.zip(s.weighted_loss).is_none_or(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(unit.curve.iter().all(same) && plain.curve.iter().all(|s| s.weighted_loss.is_none()));
+    }
+
+    #[test]
+    fn weights_that_weigh_nothing_are_refused() {
+        let folder = tempfile::tempdir().expect("works");
+        let go = |weights: &[f32], held: &[Sample]| {
+            let stop = &mut |_: &TrainStep| ControlFlow::Break(());
+            sft(&base(), &samples(4), held, Some(weights), &config(), folder.path(), stop)
+                .expect_err("must fail")
+                .to_string()
+        };
+        let vocab = base().architecture.vocab;
+        assert!(go(&[1.0], &samples(2)).contains("vocabulary"));
+        assert!(go(&vec![f32::NAN; vocab], &samples(2)).contains("token 0"));
+        assert!(go(&vec![0.0; vocab], &samples(2)).contains("no token"));
+        assert!(go(&vec![1.0; vocab], &[]).contains("no token"));
+    }
+
+    #[test]
     fn a_loss_that_is_not_finite_names_step_and_samples() {
         let folder = tempfile::tempdir().expect("works");
         let wild = SftConfig { learning_rate: 1.0, alpha: 1e30, warmup: 0.0, ..config() };
-        let error = sft(&base(), &samples(4), &[], &wild, folder.path(), &mut |_| ControlFlow::Continue(()))
+        let error = sft(&base(), &samples(4), &[], None, &wild, folder.path(), &mut |_| ControlFlow::Continue(()))
             .expect_err("must fail");
         let Error::NotFinite { samples, .. } = &error else { panic!("{error}") };
         assert_eq!(samples.len(), 4);
@@ -244,7 +313,7 @@ mod tests {
         long[1].messages[1].content = "on and on ".repeat(40);
         let go = |truncate| {
             let config = SftConfig { truncate, epochs: 1, ..config() };
-            sft(&base(), &long, &[], &config, folder.path(), &mut |_| ControlFlow::Continue(()))
+            sft(&base(), &long, &[], None, &config, folder.path(), &mut |_| ControlFlow::Continue(()))
         };
         assert!(go(false).expect_err("must fail").to_string().contains("sample s1"));
         assert_eq!(go(true).expect("works").stop, Stop::Finished);

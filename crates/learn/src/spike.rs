@@ -56,6 +56,7 @@ mod tests {
             tokens: 0,
             learned_tokens: 0,
             validation_loss: None,
+            weighted_loss: None,
             preference: None,
         };
         (1..).zip(losses).map(step).collect()

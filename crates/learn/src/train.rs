@@ -38,6 +38,9 @@ pub(crate) struct Training<'a> {
     pub layout: Layout,
     pub cases: Vec<Case>,
     pub validation: Vec<Case>,
+    /// A weight for each token of the vocabulary: the best point is the one with the lowest weighted
+    /// validation loss.
+    pub weights: Option<&'a [f32]>,
     pub loss: Loss,
     pub course: Course,
     pub fingerprint: Fingerprint,
@@ -66,7 +69,7 @@ impl Training<'_> {
         progress: &mut dyn FnMut(&Look<'_>) -> ControlFlow<()>,
     ) -> Result<Outcome> {
         let begin = Instant::now();
-        let Self { base, layout, mut cases, mut validation, loss, course, fingerprint, folder } = self;
+        let Self { base, layout, mut cases, mut validation, weights, loss, course, fingerprint, folder } = self;
         if cases.is_empty() {
             return Err(Error::NoSamples);
         }
@@ -138,11 +141,13 @@ impl Training<'_> {
                 tokens: done.tokens,
                 learned_tokens: done.learned_tokens,
                 validation_loss: None,
+                weighted_loss: None,
                 preference: preference(&loss, &measured),
             };
             if !validation.cases.is_empty() && plan.measures(step, &course) {
                 let measured = engine.measure(&state.parameters, &validation).loss;
-                if !measured.is_finite() {
+                let weighted = weights.map(|weights| engine.weighted(&state.parameters, &validation.rows, weights));
+                if !measured.is_finite() || weighted.is_some_and(|loss| !loss.is_finite()) {
                     return Err(Error::NotFinite {
                         what: "validation loss",
                         step,
@@ -150,9 +155,10 @@ impl Training<'_> {
                         state: saved.map(|step| (step, crate::state::path(folder))),
                     });
                 }
-                point.validation_loss = Some(measured);
-                if done.best_loss.is_none_or(|best| measured < best) {
-                    (done.best_loss, done.stale) = (Some(measured), 0);
+                (point.validation_loss, point.weighted_loss) = (Some(measured), weighted);
+                let judged = weighted.unwrap_or(measured);
+                if done.best_loss.is_none_or(|best| judged < best) {
+                    (done.best_loss, done.stale) = (Some(judged), 0);
                     if course.keep_best {
                         state.best.get_or_insert_default().clone_from(&state.parameters);
                     }

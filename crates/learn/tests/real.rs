@@ -40,8 +40,8 @@ mod real {
             SftConfig { rank: 8, alpha: 16.0, epochs: 8, min_steps: 0, learning_rate: 2e-3, ..SftConfig::default() };
         let before = evaluate(&base, None, &asked, &config).expect("before");
         let folder = tempfile::tempdir().expect("folder");
-        let trained =
-            sft(&base, &learned, &[], &config, folder.path(), &mut |_| ControlFlow::Continue(())).expect("training");
+        let trained = sft(&base, &learned, &[], None, &config, folder.path(), &mut |_| ControlFlow::Continue(()))
+            .expect("training");
         let after = evaluate(&base, Some(&trained.adapter), &asked, &config).expect("after");
         assert!(before > 2.0 && after < 0.5, "mean loss of the answer {before} -> {after}");
     }

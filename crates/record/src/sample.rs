@@ -132,6 +132,9 @@ pub struct TrainStep {
     pub learned_tokens: u64,
     /// Mean loss on the validation samples, where it was measured.
     pub validation_loss: Option<f64>,
+    /// The same with each token weighted by what a capability hangs on, where weights were given: Σ w ℓ / Σ |w|.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weighted_loss: Option<f64>,
     /// How the pairs stood, where preferences are learned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preference: Option<PreferenceStep>,

@@ -18,7 +18,7 @@ use crate::practise::{Course, Learner, Material, Task, cost, describe, generated
 use crate::pull::Sources;
 use crate::stages::{Bench, Learn, Paper, Sit, validation};
 use crate::verbs::{Flow, Synthesised, base_of, learn_in, pick, synthesise_in};
-use crate::{Event, Recipe, Result, Watch};
+use crate::{Event, Recipe, Result, Watch, salience};
 
 /// Name of the user's own bank.
 const OWN: &str = "own bank";
@@ -42,6 +42,7 @@ pub async fn evolve(recipe: &Recipe, out: &Path, sources: &Sources, watch: &Watc
         // A typing error must not cost the synthesis.
         exam::read_bank(bank)?;
     }
+    let weights = salience::weights(&recipe.early_stop, &base.tokenizer)?;
     let calibration = recipe.exam.calibration.as_deref().map(Calibration::read).transpose()?;
     let made = synthesise_in(&flow, &model).await?;
 
@@ -65,10 +66,12 @@ pub async fn evolve(recipe: &Recipe, out: &Path, sources: &Sources, watch: &Watc
 
     let mut inputs = made.outputs();
     inputs.extend(model.identity.iter().cloned());
+    inputs.extend(recipe.early_stop.salience.as_deref().map(input).transpose()?);
     let learn = Learn {
         base: base.clone(),
         samples: made.samples.clone(),
         validation: validation(&made.items),
+        weights,
         inputs,
         config: recipe.training(),
         turns: Turns::Last,

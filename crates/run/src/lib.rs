@@ -23,6 +23,7 @@ mod practise;
 mod pretrain;
 pub mod pull;
 mod recipe;
+mod salience;
 mod stages;
 mod verbs;
 

@@ -26,6 +26,8 @@ pub struct Recipe {
     pub synth: synth::Config,
     /// How the adapter is learned.
     pub learn: learn::SftConfig,
+    /// By what the adapter's best point is chosen.
+    pub early_stop: EarlyStop,
     /// How the model practises on questions without answers.
     pub practise: PractiseRecipe,
     /// How models are examined.
@@ -34,6 +36,17 @@ pub struct Recipe {
     pub engine: lm_local::Config,
     /// How a server is asked, where the model is one. Its addresses are the `model`.
     pub remote: lm_http::Config,
+}
+
+/// By what the kept point of a training is chosen; by the plain validation loss, where nothing is given.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EarlyStop {
+    /// `salience.csv` of `lyceum scaling --tie type`: what each token says of a capability. The
+    /// validation loss is weighted by it.
+    pub salience: Option<PathBuf>,
+    /// The task in it that is wanted, where it holds several.
+    pub task: Option<String>,
 }
 
 /// Which exams are sat, and how.
@@ -69,6 +82,7 @@ impl Default for Recipe {
             read: documents::Config::default(),
             synth: synth::Config::default(),
             learn: learn::SftConfig::default(),
+            early_stop: EarlyStop::default(),
             practise: PractiseRecipe::default(),
             exam: ExamRecipe::default(),
             engine: lm_local::Config::default(),
@@ -122,6 +136,9 @@ impl Recipe {
         }
         if self.exam.shard_items == 0 {
             return fail("exam.shard_items must be 1 or more".into());
+        }
+        if self.early_stop.task.is_some() && self.early_stop.salience.is_none() {
+            return fail("early_stop.task names a task of early_stop.salience, which is not given".into());
         }
         self.learn.validate()?;
         self.synth.validate()?;

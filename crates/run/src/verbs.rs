@@ -17,7 +17,7 @@ use crate::models::{self, Model, Weights, input};
 use crate::plan::Record;
 use crate::pull::Sources;
 use crate::stages::{self, Bench, Facts, Learn, Paper, Prefer, Read, Select, Sit, Word};
-use crate::{Error, Event, Recipe, Result, RunFolder, Watch};
+use crate::{Error, Event, Recipe, Result, RunFolder, Watch, salience};
 
 /// What the stages of one run share.
 pub(crate) struct Flow<'a> {
@@ -233,8 +233,10 @@ pub async fn learn_sft(
         held = samples;
         drops.extend(more);
     }
+    let weights = salience::weights(&recipe.early_stop, &base.tokenizer)?;
+    inputs.extend(recipe.early_stop.salience.as_deref().map(input).transpose()?);
     let config = recipe.training();
-    let learn = Learn { base, samples, validation: held, inputs, config, turns, drops };
+    let learn = Learn { base, samples, validation: held, weights, inputs, config, turns, drops };
     let carried = learn_in(&flow, &learn).await?;
     let steps: Vec<_> = pick(&carried.records, |r| if let Record::Step(s) = r { Some(s) } else { None });
     Ok((carried.folder.join("adapter"), steps.last().map_or(f64::NAN, |step| step.loss)))

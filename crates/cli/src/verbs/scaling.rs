@@ -38,7 +38,8 @@ pub struct Arguments {
     /// Which weights a token may have
     #[arg(long, value_enum, default_value_t = Form::Signed)]
     form: Form,
-    /// Which columns share a weight: none, type (same text), domain, or bins:K of like loss
+    /// Which columns share a weight: none, type (same text; writes salience.csv, which a recipe's
+    /// early_stop takes), domain, or bins:K of like loss
     #[arg(long, default_value = "none", value_parser = tie)]
     tie: Tie,
     /// Chance: free, or a share

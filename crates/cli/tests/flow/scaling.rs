@@ -1,5 +1,7 @@
 use serde_json::Value;
 
+use weights::{Architecture, Checkpoint, Encoding};
+
 use crate::setting::{Setting, errors, run};
 
 const TEXTS: &str = "{\"text\":\"The warden of North Hall is Ilse.\",\"domain\":\"people\"}\n\
@@ -66,4 +68,44 @@ fn laws_are_held_against_each_other_and_written_out() {
     assert!(wrong(&table, &["--tasks", "tusk"]).contains("tusk"));
     setting.write("a.csv", "model,t\nnobody,0.5\n");
     assert!(wrong(&table, &["--accuracies", "a.csv"]).contains("accuracies of nobody"));
+}
+
+#[test]
+fn what_tokens_say_of_a_capability_chooses_the_kept_point_of_a_training() {
+    let setting = Setting::new();
+    setting.write("texts.jsonl", TEXTS);
+    let mut accuracies = String::from("model,sums\n");
+    for seed in 0..9 {
+        let model = Checkpoint::random(Architecture::tiny(), seed).expect("random model");
+        weights::export_gguf(&model, None, &setting.path(&format!("m{seed}.gguf")), Encoding::F32).expect("export");
+        let (file, name) = (format!("m{seed}.gguf"), format!("m{seed}"));
+        let mut score = setting.lyceum(&["score", "texts.jsonl", "--model", &file, "--name", &name, "--out", "losses"]);
+        score.args(["--quiet", "--threads", "1"]);
+        let output = run(score);
+        assert!(output.status.success(), "{}", errors(&output));
+        accuracies += &format!("{name},{}\n", 0.1 + 0.09 * f64::from((seed * 5 % 9) as u32));
+    }
+    setting.write("accuracies.csv", &accuracies);
+    let mut laws =
+        setting.lyceum(&["scaling", "losses", "--accuracies", "accuracies.csv", "--items", "100", "--quiet"]);
+    laws.args(["--tie", "type", "--replicates", "20", "--out", "laws"]);
+    let output = run(laws);
+    assert!(output.status.success(), "{}", errors(&output));
+    let salience = std::fs::read_to_string(setting.path("laws/salience.csv")).expect("weights");
+    assert!(salience.starts_with("task,token,weight\nsums,"), "{salience}");
+
+    let evolve = |task: &str| {
+        let mut command = setting.evolve("run");
+        command.args(["--set", "early_stop.salience=laws/salience.csv", "--set", &format!("early_stop.task={task}")]);
+        run(command)
+    };
+    let refused = errors(&evolve("words"));
+    assert!(refused.contains("no task words; there are: sums") && refused.contains("hint: "), "{refused}");
+    let output = evolve("sums");
+    assert!(output.status.success(), "{}", errors(&output));
+    let report: Value = record::shard::read_json(&setting.path("run/report.json")).expect("a report");
+    let looks = report["curve"].as_array().expect("a curve");
+    assert!(looks.iter().any(|step| step["weighted_loss"].is_number()), "{looks:?}");
+    let page = std::fs::read_to_string(setting.path("run/report.html")).expect("a page");
+    assert!(page.contains("chose the kept point"), "the page says by what");
 }

@@ -105,6 +105,7 @@ mod tests {
             tokens: 0,
             learned_tokens: 0,
             validation_loss: None,
+            weighted_loss: None,
             preference: None,
         };
         assert!(curve(&[step]).is_none() && curve(&[]).is_none());

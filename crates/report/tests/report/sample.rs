@@ -87,6 +87,7 @@ fn step(step: u64) -> TrainStep {
         tokens: 336 * step,
         learned_tokens: 96 * step,
         validation_loss: step.is_multiple_of(40).then(|| 3.1 * (-at / 60.0).exp() + 0.35),
+        weighted_loss: None,
         preference: None,
     }
 }

@@ -125,8 +125,9 @@ pub(crate) fn of_material(
 ) -> Result<Laws> {
     settings.config.validate()?;
     settings.bootstrap.validate()?;
-    let tied =
-        labels(material, tie)?.map(|labels| Ok::<_, Error>((material.losses.grouped(&labels)?, labels))).transpose()?;
+    let tied = labels(material, tie)?
+        .map(|tied| Ok::<_, Error>((material.losses.grouped(&tied.labels)?, tied)))
+        .transpose()?;
     let fitted: &Losses = tied.as_ref().map_or(&material.losses, |(losses, _)| losses);
     let columns = Prepared::new(fitted);
     let (names, of_domains) = domains(material)?;
@@ -141,8 +142,7 @@ pub(crate) fn of_material(
     if let Some(first) = hold_outs.first() {
         let lambda = study::lambda_of_all(material, &columns, *first, settings)?;
         let config = Config { lambda, ..settings.config.clone() };
-        let labels = tied.as_ref().map(|(_, labels)| &labels[..]);
-        capabilities = top::capabilities(material, &columns, labels, &config, top)?;
+        capabilities = top::capabilities(material, &columns, tied.as_ref().map(|(_, tied)| tied), &config, top)?;
     }
     let mut notes = material.notes.clone();
     if settings.config.form != Form::Signed && fitted.columns() > 100_000 {
@@ -180,11 +180,20 @@ fn numbered(all: &[String]) -> (Vec<String>, Vec<u32>) {
     (names, labels)
 }
 
-fn labels(material: &Material, tie: Tie) -> Result<Option<Vec<u32>>> {
+/// Which columns share a weight.
+struct Tied {
+    /// The group of each column.
+    labels: Vec<u32>,
+    /// What the columns of each group say, where it is the same.
+    types: Vec<String>,
+}
+
+fn labels(material: &Material, tie: Tie) -> Result<Option<Tied>> {
+    let tied = |labels| Tied { labels, types: Vec::new() };
     Ok(match tie {
         Tie::None => None,
-        Tie::Domain => Some(numbered(&material.domains).1),
-        Tie::Bins(bins) => Some(material.losses.bins(bins)?),
+        Tie::Domain => Some(tied(numbered(&material.domains).1)),
+        Tie::Bins(bins) => Some(tied(material.losses.bins(bins)?)),
         Tie::Type => {
             let places = material.places.as_ref().ok_or_else(|| Error::Nothing {
                 problem: "columns of a table have no text, so none are of one type".into(),
@@ -194,7 +203,8 @@ fn labels(material: &Material, tie: Tie) -> Result<Option<Vec<u32>>> {
                 let (text, begin, end) = *column;
                 String::from_utf8_lossy(&places.texts[text].text.as_bytes()[begin..end]).into_owned()
             };
-            Some(numbered(&places.columns.iter().map(said).collect::<Vec<_>>()).1)
+            let (types, labels) = numbered(&places.columns.iter().map(said).collect::<Vec<_>>());
+            Some(Tied { labels, types })
         }
     })
 }

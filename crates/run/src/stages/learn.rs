@@ -19,6 +19,8 @@ pub(crate) struct Learn {
     pub samples: Vec<Sample>,
     /// Held-out wordings of the validation facts, for early stopping.
     pub validation: Vec<Sample>,
+    /// A weight for each token, by which the validation loss chooses the kept point.
+    pub weights: Option<Vec<f32>>,
     /// Merged files and the base model.
     pub inputs: Vec<Input>,
     /// Settings of the `learn` room.
@@ -52,7 +54,12 @@ impl Stage for Learn {
     }
 
     fn settings(&self) -> serde_json::Value {
-        serde_json::json!({ "learn": self.config, "turns": self.turns })
+        let mut settings = serde_json::json!({ "learn": self.config, "turns": self.turns });
+        if let Some(weights) = &self.weights {
+            let bytes: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
+            settings["weights"] = record::shard::sha256(&bytes).into();
+        }
+        settings
     }
 
     fn inputs(&self) -> Vec<Input> {
@@ -67,11 +74,13 @@ impl Stage for Learn {
         let (base, samples, validation) = (self.base.clone(), self.samples.clone(), self.validation.clone());
         let (config, folder, watch, drops) =
             (self.config.clone(), folder.to_path_buf(), watch.clone(), self.drops.clone());
+        let weights = self.weights.clone();
         // Training is minutes of arithmetic: a thread of its own keeps the runtime answering.
         tokio::task::spawn_blocking(move || {
             // Checkpoints of another plan must not be taken up: they lie under the plan's own address.
             let address = record::shard::sha256(
-                &[serde_json::to_vec(&config).unwrap_or_default(), record::shard::to_jsonl(&samples)?].concat(),
+                &[serde_json::to_vec(&(&config, &weights)).unwrap_or_default(), record::shard::to_jsonl(&samples)?]
+                    .concat(),
             );
             let checkpoints = folder.join("checkpoints").join(&address[..16]);
             let steps = config.steps_per_pass(samples.len()) * config.passes(samples.len());
@@ -88,7 +97,8 @@ impl Stage for Learn {
                 });
                 if watch.check().is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            let trained = learn::sft(&base, &samples, &validation, &config, &checkpoints, &mut progress)?;
+            let weights = weights.as_deref();
+            let trained = learn::sft(&base, &samples, &validation, weights, &config, &checkpoints, &mut progress)?;
             // A break keeps a checkpoint; the stage is not finished.
             watch.check()?;
             let adapter = folder.join("adapter");

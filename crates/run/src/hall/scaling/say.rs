@@ -233,7 +233,16 @@ pub fn scaling_csv(laws: &Laws) -> Vec<(&'static str, Vec<u8>)> {
             }
         }
     }
-    vec![("methods.csv", methods), ("tasks.csv", tasks), ("points.csv", points)]
+    let mut files = vec![("methods.csv", methods), ("tasks.csv", tasks), ("points.csv", points)];
+    if laws.capabilities.iter().any(|of| !of.types.is_empty()) {
+        let mut salience = Vec::new();
+        line(&mut salience, ["task", "token", "weight"]);
+        for of in &laws.capabilities {
+            of.types.iter().for_each(|(token, slope)| line(&mut salience, [&of.task, token, &slope.to_string()]));
+        }
+        files.push(("salience.csv", salience));
+    }
+    files
 }
 
 /// A line of a CSV file; memory never refuses it.

@@ -1,6 +1,7 @@
 use scaling::{Config, Prepared, Salience};
 use serde::{Deserialize, Serialize};
 
+use super::Tied;
 use super::material::{Material, Places};
 use crate::Result;
 
@@ -23,6 +24,9 @@ pub struct Capability {
     pub levels: (f64, f64, f64),
     /// The text on which most of the vector lies, cut into columns with their effects.
     pub passage: Vec<(String, f64)>,
+    /// Where columns of one text share a weight: the texts, and the slope of each of their columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<(String, f64)>,
 }
 
 /// A column in its text.
@@ -51,15 +55,17 @@ const PASSAGE: usize = 600;
 pub(crate) fn capabilities(
     material: &Material,
     columns: &Prepared,
-    labels: Option<&[u32]>,
+    tied: Option<&Tied>,
     config: &Config,
     top: usize,
 ) -> Result<Vec<Capability>> {
     let all: Vec<usize> = (0..material.names.len()).collect();
     let one = |target| {
         let fit = columns.fit(target, &all, config)?;
-        let each = labels.map_or(Ok(fit.clone()), |labels| fit.untied(labels, columns.losses))?;
-        Ok(capability(material, &each, top))
+        let Some(tied) = tied else { return Ok(capability(material, &fit, top)) };
+        let each = fit.slopes.iter().zip(columns.losses.counts()).map(|(slope, count)| slope / count);
+        let types = tied.types.iter().cloned().zip(each).collect();
+        Ok(Capability { types, ..capability(material, &fit.untied(&tied.labels, columns.losses)?, top) })
     };
     material.targets.iter().map(one).collect()
 }
@@ -98,6 +104,7 @@ fn capability(material: &Material, fit: &Salience, top: usize) -> Capability {
         curve: sums.into_iter().zip(accuracy.clone().unwrap_or_default()).collect(),
         levels: (fit.offset, fit.floor, fit.ceiling),
         passage: material.places.as_ref().map(|places| places.passage(&effects)).unwrap_or_default(),
+        types: Vec::new(),
     }
 }
 
