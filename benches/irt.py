@@ -4,7 +4,7 @@
 
 VENV needs `pip install girth py-irt`. Sizes are persons x items, growing; a peer that took longer than --minutes
 at one size is not asked at a larger one. Every program's curves are judged by one function: the marginal
-log-likelihood under N(0, 1), by `crates/irt/examples/large.rs`. Then ours alone: time against threads and size, up to
+log-likelihood under N(0, 1), by `crates/irt/examples/large_matrix.rs`. Then ours alone: time against threads and size, up to
 10^8 responses, with peak memory. Bar: at least 50 times faster than each peer at the largest size that it finished, and
 a likelihood that is no worse.
 """
@@ -70,8 +70,8 @@ def main():
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--growth", default="1,2", help="thread counts of ours alone; empty for none")
     a = parser.parse_args()
-    subprocess.run(["cargo", "build", "--release", "-q", "-p", "irt", "--example", "large"], cwd=ROOT, check=True)
-    large = str(ROOT / "target/release/examples/large")
+    subprocess.run(["cargo", "build", "--release", "-q", "-p", "irt", "--example", "large_matrix"], cwd=ROOT, check=True)
+    large = str(ROOT / "target/release/examples/large_matrix")
     slow, holds = set(), True
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)

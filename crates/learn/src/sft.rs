@@ -69,6 +69,9 @@ fn weighable(weights: &[f32], held_out: &[Case], base: &Checkpoint) -> Result<()
     if let Some(at) = weights.iter().position(|weight| !weight.is_finite()) {
         return refuse(format!("hold {} for token {at}", weights[at]));
     }
+    if held_out.is_empty() {
+        return refuse("have no validation samples to weigh".into());
+    }
     let answers = held_out.iter().flat_map(Case::completions).map(|c| &c.example);
     if !answers.flat_map(|e| &e.tokens[e.learned_from..]).any(|&token| weights[token as usize] != 0.0) {
         return refuse("weigh no token of the validation samples' answers, so they cannot stop a training".into());
@@ -292,7 +295,7 @@ mod tests {
         assert!(go(&[1.0], &samples(2)).contains("vocabulary"));
         assert!(go(&vec![f32::NAN; vocab], &samples(2)).contains("token 0"));
         assert!(go(&vec![0.0; vocab], &samples(2)).contains("no token"));
-        assert!(go(&vec![1.0; vocab], &[]).contains("no token"));
+        assert!(go(&vec![1.0; vocab], &[]).contains("no validation samples"));
     }
 
     #[test]

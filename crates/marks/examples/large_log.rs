@@ -2,7 +2,7 @@
 //! and how much memory it needed at most:
 //!
 //! ```text
-//! cargo run --release -p marks --example large -- /tmp/large.csv
+//! cargo run --release -p marks --example large_log -- /tmp/large.csv
 //! ```
 
 use std::fs::File;
