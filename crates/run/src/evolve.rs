@@ -232,6 +232,11 @@ fn report(
         }
     }
 
+    let mut notes = notes(papers, made);
+    if calibration.is_some() && compared.iter().all(|paper| paper.growth.is_none()) {
+        notes.push("exam.calibration knows fewer than two questions of every exam, so it tells no ability.".into());
+    }
+
     let (course, practice) = practised.unzip();
     let between = course.iter().flat_map(Course::stages);
     let stages: Vec<&Carried> = made.stages.iter().chain([before, learned]).chain(between).chain([after]).collect();
@@ -256,7 +261,7 @@ fn report(
         papers: compared,
         overlap: Some(exam::overlap(&exam, &made.samples, &made.facts())),
         costs,
-        notes: notes(papers, made),
+        notes,
         manifest,
     })
 }

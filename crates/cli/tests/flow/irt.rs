@@ -294,3 +294,48 @@ fn the_paper_s_questions_come_with_their_nulls() {
         complaint(&setting, &["logs.csv", "--mode", "paper", "--difficulty", "elo", "--judgements", "judged.csv"]);
     assert!(text.contains("judged.csv:3") && text.contains("nowhere"), "{text}");
 }
+
+#[test]
+fn a_run_tells_abilities_before_and_after_on_the_scale_of_a_calibration() {
+    let setting = Setting::new();
+    let done = |command| {
+        let output = run(command);
+        assert!(output.status.success(), "{}", errors(&output));
+    };
+    done(setting.evolve("first"));
+    let answers = fs::read_to_string(setting.path("first/before/responses.jsonl")).expect("answers");
+    let mut items: Vec<String> = Vec::new();
+    for line in answers.lines() {
+        let answer: Value = serde_json::from_str(line).expect("JSON");
+        let item = answer["item"].as_str().expect("an id").to_string();
+        if !items.contains(&item) {
+            items.push(item);
+        }
+    }
+    let mut marks = "person,item,score\n".to_string();
+    for person in 0..40 {
+        items.iter().enumerate().for_each(|(at, id)| marks += &format!("p{person},{id},{}\n", plain(person, at)));
+    }
+    setting.write("marks.csv", marks);
+    done(setting.lyceum(&["irt", "marks.csv", "--out", "scale", "--quiet"]));
+
+    let mut second = setting.evolve("second");
+    second.args(["--set", "exam.calibration=scale/fit.json"]);
+    done(second);
+    let report: Value = record::shard::read_json(&setting.path("second/report.json")).expect("a report");
+    let growth = &report["papers"][0]["growth"];
+    assert_eq!((&growth["persons"], &growth["items"]), (&Value::from(40), &Value::from(items.len())));
+    for sitting in ["before", "after"] {
+        let (theta, error) = (growth[sitting][0].as_f64(), growth[sitting][1].as_f64());
+        assert!(theta.is_some_and(f64::is_finite) && error.is_some_and(|error| error > 0.0), "{growth}");
+    }
+    // Items that nobody calibrated tell nothing, and the report says so.
+    setting.write("other.csv", table(40, 10, plain));
+    done(setting.lyceum(&["irt", "other.csv", "--out", "other", "--quiet"]));
+    let mut third = setting.evolve("third");
+    third.args(["--set", "exam.calibration=other/fit.json"]);
+    done(third);
+    let report: Value = record::shard::read_json(&setting.path("third/report.json")).expect("a report");
+    assert_eq!(report["papers"][0]["growth"], Value::Null);
+    assert!(report["notes"].to_string().contains("exam.calibration"), "{}", report["notes"]);
+}
