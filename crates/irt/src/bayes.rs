@@ -294,6 +294,33 @@ mod tests {
     }
 
     #[test]
+    fn both_moves_change_the_density_by_their_priors_alone() {
+        // Two slopes for two items; θ, b, ln a, m, ln s, ln t.
+        let cells = vec![(0, 0, 1.0), (0, 1, 0.0), (1, 0, 0.0), (2, 0, 1.0), (2, 1, 1.0)];
+        let shape = Shape { persons: 3, items: 2, slopes: 2, cells };
+        let x: Vec<f64> = (0..10).map(|i| 0.4 * (f64::from(i * 3 % 10) - 4.0) / 3.0).collect();
+        let density = |x: &[f64]| shape.log_density(x, &mut [0.0; 10]);
+        let persons = |x: &[f64]| -0.5 * x[..3].iter().map(|v| v * v).sum::<f64>() - x[7] * x[7] / 8.0;
+        let mut shifted = x.clone();
+        shape.shift(&mut shifted, 0.7);
+        let by = shifted[7] - x[7];
+        assert!((0..5).all(|i| (shifted[i] - x[i] - by).abs() < 1e-12) && by != 0.0);
+        assert!((density(&shifted) - density(&x) - (persons(&shifted) - persons(&x))).abs() < 1e-9);
+        // A luck of 0 takes every proposal.
+        let mut stretched = x.clone();
+        shape.stretch(&mut stretched, 0.7, 0.0);
+        let u = stretched[8] - x[8];
+        assert!((stretched[0] - x[0] * u.exp()).abs() < 1e-12 && u != 0.0);
+        let rest = |x: &[f64]| {
+            let slopes = (x[5] * x[5] + x[6] * x[6]) * (-2.0 * x[9]).exp();
+            persons(x) - 0.5 * slopes - 0.5 * x[8] * x[8]
+        };
+        // The density of b falls by u for each item, which is what its volume grows by.
+        let expected = rest(&stretched) - rest(&x) - 2.0 * u;
+        assert!((density(&stretched) - density(&x) - expected).abs() < 1e-9);
+    }
+
+    #[test]
     fn chains_agree_where_items_are_many_and_persons_few() {
         let items: Vec<Item> = (0..300)
             .map(|i| Item { slope: 1.0, difficulties: vec![-2.0 + f64::from(i) / 75.0], lower: 0.0, upper: 1.0 })

@@ -84,6 +84,11 @@ impl<'a> Intake<'a> {
         self.notes.add(&self.path, line, reason, detail);
     }
 
+    /// What was taken of several things that a log offers.
+    pub fn choice(&mut self, line: Option<u64>, reason: &'static str, detail: String) {
+        self.notes.add_choice(&self.path, line, reason, detail);
+    }
+
     /// Like [`remark`](Self::remark), of another file than the one that is read.
     pub fn remark_at(&mut self, path: &Path, reason: &'static str, detail: impl FnOnce() -> String) {
         self.notes.add(path, None, reason, detail);

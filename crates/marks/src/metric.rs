@@ -34,8 +34,8 @@ pub(crate) fn choose(names: &[&str], intake: &mut Intake, line: Option<u64>) -> 
     }
     let usual = METRICS.iter().find(|metric| names.contains(metric)).or(names.first()).map(|name| name.to_string());
     if let Some(usual) = usual.as_ref().filter(|_| names.len() > 1) {
-        let detail = || format!("scores were given by {}; taken: {usual}", names.join(", "));
-        intake.remark(line, "several-metrics", detail);
+        let detail = format!("scores were given by {}; taken: {usual}", names.join(", "));
+        intake.choice(line, "several-metrics", detail);
     }
     Ok(usual)
 }

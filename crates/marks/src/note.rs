@@ -1,15 +1,14 @@
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// Something in a log that did not become a mark as it stood: one note for each file and reason, and one
-/// for all files of which the same is to be said.
+/// Something in a log that did not become a mark as it stood: one note for each file and reason; what
+/// is a choice among what logs offer, and no fault of a file, is said once of all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Note {
-    /// The file or folder, the first of [`Self::files`].
+    /// The file or folder.
     pub path: PathBuf,
     /// Line or row of the first one, from 1, where the file has lines.
     pub line: Option<u64>,
@@ -19,8 +18,6 @@ pub struct Note {
     pub detail: String,
     /// How many there are.
     pub count: u64,
-    /// In how many files.
-    pub files: u64,
 }
 
 impl fmt::Display for Note {
@@ -30,11 +27,7 @@ impl fmt::Display for Note {
             write!(f, ":{line}")?;
         }
         write!(f, ": {} ({}", self.detail, self.reason)?;
-        match (self.count, self.files) {
-            (1, _) => write!(f, ")"),
-            (count, 1) => write!(f, ", {count} in all)"),
-            (count, files) => write!(f, ", {count} in all, in {files} files)"),
-        }
+        if self.count > 1 { write!(f, ", {} in all)", self.count) } else { write!(f, ")") }
     }
 }
 
@@ -54,29 +47,22 @@ impl Notes {
             return;
         }
         self.of_path.entry(path.into()).or_default().push(self.notes.len());
-        self.notes.push(Note { path: path.into(), line, reason, detail: detail(), count: 1, files: 1 });
+        self.notes.push(Note { path: path.into(), line, reason, detail: detail(), count: 1 });
+    }
+
+    /// As [`add`](Self::add), of a choice: the file that offers the same as one before is only counted.
+    pub fn add_choice(&mut self, path: &Path, line: Option<u64>, reason: &'static str, detail: String) {
+        match self.notes.iter_mut().find(|note| note.reason == reason && note.detail == detail) {
+            Some(note) => note.count += 1,
+            None => self.notes.push(Note { path: path.into(), line, reason, detail, count: 1 }),
+        }
     }
 
     pub fn first(&self) -> Option<&Note> {
         self.notes.first()
     }
 
-    /// The notes in the order of their first files; what is said of several files in the same words, once.
     pub fn into_inner(self) -> Vec<Note> {
-        let mut said: Vec<Note> = Vec::new();
-        let mut place = HashMap::new();
-        for note in self.notes {
-            match place.entry((note.reason, note.detail.clone())) {
-                Entry::Occupied(at) => {
-                    let first: &mut Note = &mut said[*at.get()];
-                    (first.count, first.files) = (first.count + note.count, first.files + 1);
-                }
-                Entry::Vacant(free) => {
-                    free.insert(said.len());
-                    said.push(note);
-                }
-            }
-        }
-        said
+        self.notes
     }
 }

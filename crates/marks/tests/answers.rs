@@ -37,7 +37,7 @@ fn what_an_exam_writes_is_read() {
     // Two exams each have a candidate; the shards beside the answers count once.
     let persons = read.marks.persons();
     assert!(persons[0].name.starts_with("candidate (folder=") && persons[0].name.ends_with("one/candidate)"));
-    assert_eq!((persons.len(), read.marks.rows().len(), read.notes.len()), (2, 4, 1));
+    assert_eq!((persons.len(), read.marks.rows().len(), read.notes.len()), (2, 4, 2));
     let shard = folder.path().join("one/candidate/shards/00000.jsonl");
     let read = marks::read(&[shard], &Options::default()).expect("read");
     assert_eq!(read.marks.rows().iter().map(|row| row.score).collect::<Vec<_>>(), [1.0, 0.0]);

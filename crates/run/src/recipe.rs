@@ -140,6 +140,9 @@ impl Recipe {
         if self.early_stop.task.is_some() && self.early_stop.salience.is_none() {
             return fail("early_stop.task names a task of early_stop.salience, which is not given".into());
         }
+        if self.early_stop.salience.is_some() && !self.learn.keep_best {
+            return fail("early_stop.salience chooses the kept point, so it needs learn.keep_best = true".into());
+        }
         self.learn.validate()?;
         self.synth.validate()?;
         self.practise.validate()?;
@@ -238,6 +241,16 @@ mod tests {
         let lacking: Vec<&str> =
             resolved.lines().filter(|line| !line.is_empty() && !text.lines().any(|known| known == *line)).collect();
         assert!(lacking.is_empty(), "recipes/evolve.toml lacks {lacking:#?}");
+    }
+
+    #[test]
+    fn settings_of_the_stop_that_would_do_nothing_are_refused() {
+        let said = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            Recipe::load(None, &sets).expect_err("must fail").to_string()
+        };
+        assert!(said(&["early_stop.task=sums"]).contains("early_stop.salience"));
+        assert!(said(&["early_stop.salience=s.csv", "learn.keep_best=false"]).contains("learn.keep_best"));
     }
 
     #[test]

@@ -148,9 +148,12 @@ pub(crate) fn read(path: &Path, person: &str, task: &str, runs: &Runs, intake: &
     }
     if filters.len() > 1 {
         let chosen = asked.as_ref().filter(|asked| filters.contains(asked)).or(filters.first()).cloned();
-        let detail =
-            || format!("answers were filtered by {}; taken: {}", filters.join(", "), chosen.unwrap_or_default());
-        intake.remark(None, "several-filters", detail);
+        let taken = chosen.unwrap_or_default();
+        intake.choice(
+            None,
+            "several-filters",
+            format!("answers were filtered by {}; taken: {taken}", filters.join(", ")),
+        );
     }
     Ok(())
 }
