@@ -5,12 +5,13 @@
 //! P(1) = σ(a_j (θ_i − b_j)), θ ~ N(0, 1), b_j ~ N(m, s²), ln a_j ~ N(0, t²), with weak priors on m, ln s
 //! and ln t. The Rasch model has one a for all.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::model::sigmoid;
 use crate::{Error, Responses, Result};
 
 /// Settings of the chains.
@@ -74,8 +75,9 @@ struct Shape {
 
 impl Bayes {
     /// Draws the posterior of items with two categories. All-right and all-wrong rows and columns are
-    /// fine here: priors keep them finite.
-    pub fn fit(&self, responses: &Responses) -> Result<Posteriors> {
+    /// fine here: priors keep them finite. `goes_on` hears how many draws of how many are made, by all chains,
+    /// and ends the fit by saying no.
+    pub fn fit(&self, responses: &Responses, goes_on: impl Fn(usize, usize) -> bool + Sync) -> Result<Posteriors> {
         if self.chains < 2 || self.draws < 10 || self.warmup < 10 {
             let problem = "must be at least 2, with 10 draws and 10 before them".into();
             return Err(Error::Setting { setting: "chains", problem });
@@ -95,8 +97,12 @@ impl Bayes {
             slopes: if self.slopes { responses.items() } else { 1 },
             cells: cells.collect(),
         };
-        let chains: Vec<(Vec<Vec<f64>>, f64)> =
-            (0..self.chains).into_par_iter().map(|chain| self.chain(&shape, chain as u64)).collect();
+        let (made, all) = (AtomicUsize::new(0), self.chains * (self.warmup + self.draws));
+        let next = || if goes_on(made.fetch_add(1, Ordering::Relaxed) + 1, all) { Ok(()) } else { Err(Error::Stopped) };
+        let chains: Vec<(Vec<Vec<f64>>, f64)> = (0..self.chains)
+            .into_par_iter()
+            .map(|chain| self.chain(&shape, chain as u64, next))
+            .collect::<Result<_>>()?;
         let acceptance = chains.iter().map(|(_, rate)| rate).sum::<f64>() / self.chains as f64;
         let of = |place: usize, f: fn(f64) -> f64| {
             summary(
@@ -115,7 +121,7 @@ impl Bayes {
     }
 
     /// Draws of one chain, and the share of proposals taken.
-    fn chain(&self, shape: &Shape, chain: u64) -> (Vec<Vec<f64>>, f64) {
+    fn chain(&self, shape: &Shape, chain: u64, next: impl Fn() -> Result<()>) -> Result<(Vec<Vec<f64>>, f64)> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_mul(1_000_003).wrapping_add(chain));
         let mut normal = move || {
             let (u, v): (f64, f64) = (random.random(), random.random());
@@ -164,8 +170,9 @@ impl Bayes {
                 taken += chance;
                 draws.push(x.clone());
             }
+            next()?;
         }
-        (draws, taken / self.draws as f64)
+        Ok((draws, taken / self.draws as f64))
     }
 }
 
@@ -208,17 +215,24 @@ impl Shape {
     fn log_density(&self, x: &[f64], gradient: &mut [f64]) -> f64 {
         gradient.fill(0.0);
         let (b, a, top) = (self.persons, self.persons + self.items, self.persons + self.items + self.slopes);
+        let slopes: Vec<f64> = x[a..top].iter().map(|ln| ln.exp()).collect();
         let mut sum = 0.0;
-        for &(person, item, right) in &self.cells {
-            let slope_at = a + if self.slopes == 1 { 0 } else { item };
-            let slope = x[slope_at].exp();
-            let far = x[person] - x[b + item];
-            let z = slope * far;
-            sum += right * z - if z > 0.0 { z + (-z).exp().ln_1p() } else { z.exp().ln_1p() };
-            let off = right - sigmoid(z);
-            gradient[person] += off * slope;
-            gradient[b + item] -= off * slope;
-            gradient[slope_at] += off * z;
+        // ln Π (1 + e^−|z|) instead of a logarithm for each cell: a product of 512 stays below 2^512.
+        for cells in self.cells.chunks(512) {
+            let mut product = 1.0;
+            for &(person, item, right) in cells {
+                let own = if self.slopes == 1 { 0 } else { item };
+                let slope = slopes[own];
+                let z = slope * (x[person] - x[b + item]);
+                let e = (-z.abs()).exp();
+                sum += right * z - z.max(0.0);
+                product *= 1.0 + e;
+                let off = right - if z > 0.0 { 1.0 } else { e } / (1.0 + e);
+                gradient[person] += off * slope;
+                gradient[b + item] -= off * slope;
+                gradient[a + own] += off * z;
+            }
+            sum -= product.ln();
         }
         for i in 0..self.persons {
             sum -= 0.5 * x[i] * x[i];
@@ -321,6 +335,19 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_hears_of_every_draw_and_may_end_the_fit() {
+        let item = Item { slope: 1.0, difficulties: vec![0.0], lower: 0.0, upper: 1.0 };
+        let truth = Fit::known(Model::Rasch, vec![item; 5]).expect("a test");
+        let given = truth.simulate(&[-1.0, 0.0, 1.0], 5).expect("responses");
+        let chains = Bayes { chains: 2, warmup: 10, draws: 20, ..Bayes::default() };
+        let heard = AtomicUsize::new(0);
+        let told = |_, all| heard.fetch_add(1, Ordering::Relaxed) < all;
+        assert!(chains.fit(&given, told).is_ok());
+        assert_eq!(heard.into_inner(), 60);
+        assert_eq!(chains.fit(&given, |done, _| done < 30), Err(Error::Stopped));
+    }
+
+    #[test]
     fn chains_agree_where_items_are_many_and_persons_few() {
         let items: Vec<Item> = (0..300)
             .map(|i| Item { slope: 1.0, difficulties: vec![-2.0 + f64::from(i) / 75.0], lower: 0.0, upper: 1.0 })
@@ -328,7 +355,7 @@ mod tests {
         let truth = Fit::known(Model::Rasch, items).expect("a test");
         let abilities: Vec<f64> = (0..11).map(|i| 0.1 * f64::from(i) - 0.5).collect();
         let given = truth.simulate(&abilities, 5).expect("responses");
-        let found = Bayes { warmup: 150, draws: 250, ..Bayes::default() }.fit(&given).expect("draws");
+        let found = Bayes { warmup: 150, draws: 250, ..Bayes::default() }.fit(&given, |_, _| true).expect("draws");
         assert!(found.worst_r_hat < 1.15, "{}", found.worst_r_hat);
     }
 
@@ -342,7 +369,8 @@ mod tests {
         let (mut held, mut all) = (0, 0);
         for seed in 0..6 {
             let given = truth.simulate(&abilities, 70 + seed).expect("responses");
-            let found = Bayes { seed, warmup: 300, draws: 400, ..Bayes::default() }.fit(&given).expect("draws");
+            let found =
+                Bayes { seed, warmup: 300, draws: 400, ..Bayes::default() }.fit(&given, |_, _| true).expect("draws");
             assert!(found.worst_r_hat < 1.1, "{}", found.worst_r_hat);
             assert!((0.6..0.99).contains(&found.acceptance), "{}", found.acceptance);
             for (p, truth) in found.abilities.iter().zip(abilities) {

@@ -30,6 +30,9 @@ pub enum Error {
         /// What could be done.
         hint: &'static str,
     },
+    /// Who waited for a fit ended it.
+    #[error("the fit was ended before it was done")]
+    Stopped,
     /// A setting lies outside its range.
     #[error("{setting} {problem}")]
     Setting {

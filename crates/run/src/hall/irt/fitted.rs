@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::choice::{Method, Plan};
 use super::{Calibration, posterior};
-use crate::{Error, Result};
+use crate::{Error, Event, Result, Watch};
 
 /// A fitted test with what is known of its errors and persons.
 pub(super) struct Fitted {
@@ -40,6 +40,7 @@ pub(super) fn fit(
     plan: &Plan,
     anchor: Option<&Calibration>,
     seed: u64,
+    watch: &Watch,
 ) -> Result<Fitted> {
     let responses = &scored.responses;
     if let Some(anchor) = anchor {
@@ -93,7 +94,15 @@ pub(super) fn fit(
         }
         Method::Bayes => {
             let chains = Bayes { slopes: plan.model == Model::TwoPl, seed, ..Bayes::default() };
-            let found = chains.fit(responses)?;
+            let found = chains.fit(responses, |done, total| {
+                if done % 40 == 0 {
+                    let (done, total) = (done as u64, total as u64);
+                    watch.tell(Event::Progress { stage: "fit".into(), done, total, detail: String::new() });
+                }
+                watch.check().is_ok()
+            });
+            watch.check()?;
+            let found = found?;
             let slope = |item: usize| found.slopes[item.min(found.slopes.len() - 1)];
             let item = |at: usize| Item {
                 slope: slope(at).mean,

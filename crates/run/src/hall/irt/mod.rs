@@ -93,7 +93,7 @@ pub fn irt(paths: &[PathBuf], settings: &Settings, out: &Path, watch: &Watch) ->
     };
     let scored = Scored::new(marks, &whole)?;
     enough(marks, &scored)?;
-    let fitted = fitted::fit(marks, &scored, &plan, anchor.as_ref(), settings.seed)?;
+    let fitted = fitted::fit(marks, &scored, &plan, anchor.as_ref(), settings.seed, watch)?;
     watch.check()?;
     stage("measure");
     let mut analysis = measure::measure(marks, &scored, &plan, &fitted);
