@@ -19,8 +19,8 @@ impl Gaokao {
         text.push(format!(
             "How to read the comparisons. Each figure stands beside two worlds in which there is nothing to find. In the \
              first, the marks of each question are dealt out anew among the models (permuted), so that no model differs \
-             from another. In the second, imaginary pupils of the same abilities answer the same questions exactly as a \
-             Rasch curve says. A figure is remarkable only if it lies outside what these worlds give by chance \
+             from another. In the second, imaginary pupils with the same totals answer questions with the same totals, and \
+             a Rasch curve rules: then all tables with these totals are equally likely, and some are drawn. A figure is remarkable only if it lies outside what these worlds give by chance \
              ({} draws of each).",
             self.draws
         ));
@@ -89,7 +89,7 @@ fn two(x: f64) -> String {
 }
 
 fn verdict(d: &Discrepancy) -> &'static str {
-    let Some(null) = d.simulated else { return "Without the Rasch model nothing can be concluded." };
+    let Some(null) = d.simulated else { return "Too few draws gave a figure: no verdict." };
     if !d.controlled() {
         return "The negative control of this measure did not come out null (see below): no verdict.";
     }
@@ -101,7 +101,7 @@ fn verdict(d: &Discrepancy) -> &'static str {
         ("anomalous consistency", true) => {
             "The models are flatter over difficulty than pupils would be: a discrepancy."
         }
-        ("anomalous consistency", false) => "The models follow difficulty more strictly than the fitted curve asks.",
+        ("anomalous consistency", false) => "The models follow difficulty more strictly than the curve asks.",
         ("fit of the curve", false) => "The curve explains the models worse than pupils: a discrepancy.",
         ("fit of the curve", true) => "The curve explains the models better than chance lets pupils be explained.",
         ("variance at similar difficulty", true) => "That is more than pupils would show: a discrepancy.",

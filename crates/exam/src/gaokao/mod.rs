@@ -3,9 +3,9 @@
 //! The paper's mode, as published: difficulty stated by people, the Rasch curve (its Eq. 1)
 //! P = 1 / (1 + e^{−s(θ − b)}) with slope s, and three discrepancies of a model's score rates from it.
 //! What the paper does not have, and what tells a discrepancy from chance, are two nulls of each: scores
-//! permuted within each item, which makes all persons alike, and scores drawn from the fitted Rasch
-//! model, which makes all persons as the curve says. A negative control runs the whole analysis on
-//! permuted scores.
+//! permuted within each item, which makes all persons alike, and tables that keep each person's and each
+//! item's total, all of which the Rasch model makes equally likely. A negative control runs the whole
+//! analysis on permuted scores.
 
 mod curve;
 mod difficulty;
@@ -13,6 +13,7 @@ mod meaning;
 mod measure;
 mod null;
 mod table;
+mod trades;
 
 use irt::pairwise::Duel;
 use marks::Marks;
@@ -24,6 +25,7 @@ pub use null::Null;
 use self::difficulty::Difficulty;
 use self::measure::Measured;
 use self::table::Table;
+use self::trades::SameTotals;
 use crate::statistics::wilson;
 
 /// What the paper's mode is asked.
@@ -58,7 +60,7 @@ pub struct Consistency {
     pub interval: (f64, f64),
     /// Against permuted scores.
     pub permuted: Option<Null>,
-    /// Against the fitted Rasch model.
+    /// Against tables of the Rasch model with the same totals.
     pub simulated: Option<Null>,
 }
 
@@ -81,7 +83,7 @@ pub struct Curve {
     pub beyond: f64,
     /// Nulls of `r2`, `spread` and `beyond` by permuted scores.
     pub permuted: [Option<Null>; 3],
-    /// The same by the fitted Rasch model.
+    /// The same by tables of the Rasch model with the same totals.
     pub simulated: [Option<Null>; 3],
 }
 
@@ -98,15 +100,15 @@ pub struct Discrepancy {
     pub n: usize,
     /// Against permuted scores.
     pub permuted: Option<Null>,
-    /// Against the fitted Rasch model.
+    /// Against tables of the Rasch model with the same totals.
     pub simulated: Option<Null>,
     /// Of the controls, how many lay outside the 95 % range of permuted scores.
     pub control_permuted: usize,
-    /// Of the controls, how many lay outside the 95 % range of the Rasch model fitted to them.
+    /// Of the controls, how many lay outside the 95 % range of tables with their totals.
     pub control_simulated: usize,
     /// Controls.
     pub controls: usize,
-    /// 95 % interval of the share of controls outside the range of the Rasch model (Wilson).
+    /// 95 % interval of the share of controls outside that range (Wilson).
     pub control_interval: (f64, f64),
 }
 
@@ -157,26 +159,20 @@ pub fn paper(marks: &Marks, config: &Config) -> crate::Result<Gaokao> {
     let measure = |table: &Table| Measured::new(table, &difficulty, config.free_slope);
     let observed = measure(&table);
     let permuted = null::draw(draws, |draw| measure(&table.permuted(config.seed, draw)));
-    let fitted = table.rasch();
-    let mut warnings = warnings(marks, &table);
-    if let Err(error) = &fitted {
-        warnings.push(format!("the Rasch model could not be fitted, so its null is missing: {error}"));
-    }
-    let simulated =
-        fitted.as_ref().ok().map(|rasch| null::draw(draws, |draw| measure(&table.drawn(rasch, config.seed, draw))));
+    let pupils = SameTotals::new(&table, config.seed);
+    let simulated = null::draw(draws, |draw| measure(&pupils.draw(draw)));
+    let warnings = warnings(marks, &table);
 
     let of_controls = null::draw(CONTROLS, |control| {
         let control = table.permuted(config.seed ^ 0x5eed_c0de, control);
-        let found = measure(&control).means();
+        let pupils = SameTotals::new(&control, config.seed ^ 0xc0de);
         let few = draws.clamp(20, 60);
-        let own = control.rasch().ok().map(|rasch| {
-            (0..few).map(|draw| measure(&control.drawn(&rasch, config.seed ^ 0xc0de, draw)).means()).collect::<Vec<_>>()
-        });
-        (found, own)
+        let own: Vec<[f64; 4]> = (0..few).map(|draw| measure(&pupils.draw(draw)).means()).collect();
+        (measure(&control).means(), own)
     });
     let mut discrepancies = Vec::new();
     let means: Vec<[f64; 4]> = permuted.iter().map(Measured::means).collect();
-    let simulated_means: Option<Vec<[f64; 4]>> = simulated.as_ref().map(|s| s.iter().map(Measured::means).collect());
+    let simulated_means: Vec<[f64; 4]> = simulated.iter().map(Measured::means).collect();
     for (at, (name, says)) in measure::NAMES.iter().enumerate() {
         let value = observed.means()[at];
         if !value.is_finite() {
@@ -186,9 +182,7 @@ pub fn paper(marks: &Marks, config: &Config) -> crate::Result<Gaokao> {
         let outside = |null: Option<Null>| null.is_some_and(|null| null.p < 0.05);
         let by_permuted = pick(&means);
         let control_permuted = of_controls.iter().filter(|(f, _)| outside(Null::new(f[at], &by_permuted))).count();
-        let own = |(f, own): &&([f64; 4], Option<Vec<[f64; 4]>>)| {
-            own.as_ref().is_some_and(|own| outside(Null::new(f[at], &pick(own))))
-        };
+        let own = |(f, own): &&([f64; 4], Vec<[f64; 4]>)| outside(Null::new(f[at], &pick(own)));
         let control_simulated = of_controls.iter().filter(own).count();
         discrepancies.push(Discrepancy {
             name: (*name).into(),
@@ -196,7 +190,7 @@ pub fn paper(marks: &Marks, config: &Config) -> crate::Result<Gaokao> {
             observed: value,
             n: observed.count(at),
             permuted: Null::new(value, &by_permuted),
-            simulated: simulated_means.as_deref().and_then(|draws| Null::new(value, &pick(draws))),
+            simulated: Null::new(value, &pick(&simulated_means)),
             control_permuted,
             control_simulated,
             controls: CONTROLS,
@@ -222,7 +216,7 @@ pub fn paper(marks: &Marks, config: &Config) -> crate::Result<Gaokao> {
                 r,
                 interval: measure::fisher(r, n),
                 permuted: of(&permuted),
-                simulated: simulated.as_deref().and_then(of),
+                simulated: of(&simulated),
             })
         })
         .collect();
@@ -254,7 +248,7 @@ pub fn paper(marks: &Marks, config: &Config) -> crate::Result<Gaokao> {
                 spread,
                 beyond,
                 permuted: nulls(&permuted),
-                simulated: simulated.as_deref().map_or([None; 3], nulls),
+                simulated: nulls(&simulated),
             })
         })
         .collect();
@@ -352,10 +346,29 @@ mod tests {
     }
 
     #[test]
+    fn the_control_is_null_where_items_are_many_and_difficulty_comes_from_the_answers() {
+        let mut random = ChaCha8Rng::seed_from_u64(9);
+        let mut marks = Marks::default();
+        for person in 0..12 {
+            let name = marks.person(&format!("p{person}")).expect("room");
+            for item in 0..300 {
+                let logit = 0.2 * f64::from(person) - 1.0 - 3.0 * (f64::from(item) / 300.0 - 0.5);
+                let score = f32::from(random.random::<f64>() < 1.0 / (1.0 + (-logit).exp()));
+                let place = marks.item(&format!("i{item}"), || Item::new("", 1.0)).expect("room");
+                marks.push(Row { person: name, item: place, grader: Row::NOBODY, attempt: 0, score }).expect("fits");
+            }
+        }
+        for d in found(&marks).discrepancies {
+            assert!(d.simulated.is_some_and(|null| null.p > 0.01), "{d:?}");
+            assert!(d.control_permuted <= 5 && d.control_simulated <= 5, "{d:?}");
+        }
+    }
+
+    #[test]
     fn models_that_score_alike_on_easy_and_hard_are_told_apart() {
         let found = found(&marks(4, 0.0, 5));
         let flat: Vec<&Consistency> = found.consistency.iter().take(4).collect();
-        // Their correlation is far above what the fitted curve gives.
+        // Their correlation is far above what pupils of the curve have.
         assert!(flat.iter().all(|c| c.simulated.is_some_and(|null| null.p < 0.05 && c.r > null.mean)), "{flat:?}");
         let honest =
             found.consistency[4..].iter().filter(|c| c.simulated.is_some_and(|null| null.p < 0.05 && c.r > null.mean));

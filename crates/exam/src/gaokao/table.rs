@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 
-use irt::facets::{self, Mark, Settings};
 use marks::Marks;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +17,7 @@ pub(super) struct Table {
     /// (item, rate) of each person, items rising.
     pub rows: Vec<Vec<(usize, f64)>>,
     /// Whole steps of each item's marks.
-    steps: Vec<u32>,
+    pub steps: Vec<u32>,
     /// Subject × model × type.
     pub groups: Vec<Group>,
 }
@@ -31,12 +30,6 @@ pub(super) struct Group {
     pub kind: String,
     /// Places in the person's row.
     pub cells: Vec<usize>,
-}
-
-/// Abilities and difficulties of the Rasch model.
-pub(super) struct Rasch {
-    abilities: Vec<f64>,
-    difficulties: Vec<f64>,
 }
 
 impl Table {
@@ -125,46 +118,10 @@ impl Table {
         }
         table
     }
-
-    /// The Rasch model of these rates: an item of m steps is m trials of one difficulty. Persons are drawn
-    /// from a normal distribution, difficulties have a wide prior, so that items that everybody got right
-    /// stay finite.
-    pub(super) fn rasch(&self) -> irt::Result<Rasch> {
-        let mut marks = Vec::new();
-        for (person, row) in self.rows.iter().enumerate() {
-            for &(item, rate) in row {
-                let right = (rate * f64::from(self.steps[item])).round() as u32;
-                let mark =
-                    |trial| Mark { person: person as u32, elements: vec![item as u32], score: u8::from(trial < right) };
-                marks.extend((0..self.steps[item]).map(mark));
-            }
-        }
-        let settings = Settings { tolerance: 1e-3, steps: 300, ..Settings::default() };
-        let fit = facets::fit(&marks, self.persons.len(), &[self.items.len()], &settings)?;
-        Ok(Rasch {
-            abilities: fit.persons.iter().map(|(mean, _)| *mean).collect(),
-            difficulties: fit.facets[0].iter().map(|e| e.severity).collect(),
-        })
-    }
-
-    /// Rates drawn from the model.
-    pub(super) fn drawn(&self, rasch: &Rasch, seed: u64, draw: usize) -> Self {
-        let mut random = random(seed, draw, 2);
-        let mut table = self.clone();
-        for (person, row) in table.rows.iter_mut().enumerate() {
-            for (item, rate) in row {
-                let p = 1.0 / (1.0 + (rasch.difficulties[*item] - rasch.abilities[person]).exp());
-                let m = self.steps[*item];
-                let right = (0..m).filter(|_| random.random::<f64>() < p).count();
-                *rate = right as f64 / f64::from(m);
-            }
-        }
-        table
-    }
 }
 
 /// A stream of its own for each draw, so that draws do not depend on threads.
-fn random(seed: u64, draw: usize, what: u64) -> impl Rng {
+pub(super) fn random(seed: u64, draw: usize, what: u64) -> impl Rng {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(4 * draw as u64 + what);
     random
