@@ -74,6 +74,13 @@ pub fn short(paths: &[PathBuf], settings: &Settings, out: &Path, watch: &Watch) 
                 .into(),
         );
     }
+    if read.marks.persons().iter().all(|person| person.base.is_none()) {
+        notes.push(
+            "No log names base models, so each person counts as one: if some are variants of one model, the limits are too \
+             narrow."
+                .into(),
+        );
+    }
     if let Some(k) = settings.items.filter(|k| *k == 0 || *k >= kept.len()) {
         return nothing(
             format!(

@@ -23,15 +23,14 @@ pub(super) fn sheet(found: &Shortened, figure: Option<&plot::Figure>) -> Sheet {
     let mut sheet = Sheet::new(
         "Short form",
         format!(
-            "{} of {} items tell the whole score to {} points on average (95 % limits {} to {}, {} held-out persons of {} \
-             base models).",
+            "{} of {} items tell the whole score to {} points on average (95 % limits {} to {}, {} held-out persons{}).",
             form.items.len(),
             found.whole,
             hundredths(stated.error),
             hundredths(stated.error_low),
             hundredths(stated.error_high),
             stated.n,
-            stated.bases
+            if stated.bases < stated.n { format!(" of {} base models", stated.bases) } else { String::new() }
         ),
     );
     sheet.read = vec![
