@@ -74,6 +74,35 @@ fn fill(setting: &Setting, marker: usize, points: impl Fn(&str, &str, &str) -> f
 }
 
 #[test]
+fn a_grader_who_tells_nothing_apart_is_named() {
+    let setting = Setting::new();
+    let (mut paper, mut answers, mut marks) = (
+        PAPER.split("[[items]]").next().unwrap_or_default().to_string(),
+        String::new(),
+        "person,item,grader,score\n".to_string(),
+    );
+    for item in 0..12 {
+        let steps = r#"[{ text = "names it", points = 1 }]"#;
+        writeln!(
+            paper,
+            "[[items]]\nid = \"{item}\"\nkind = \"open\"\npoints = 1\nquestion = \"Why {item}?\"\nsteps = {steps}"
+        )
+        .expect("text");
+        writeln!(answers, "{}", serde_json::json!({ "item": item.to_string(), "person": "p", "text": "So." }))
+            .expect("text");
+        writeln!(marks, "p,{item},kind,1\np,{item},fair,{}\np,{item},strict,{}", item % 2, u8::from(item > 8))
+            .expect("text");
+    }
+    setting.write("p.toml", paper);
+    setting.write("a.jsonl", answers);
+    setting.write("m.csv", marks);
+    let graded = json(&setting, &["--graders", "marks:m.csv", "--out", "g"]);
+    let notes = graded["notes"].to_string();
+    assert!(notes.contains("kind gave 12 of 12 answers the same 100 %"), "{notes}");
+    assert!(!notes.contains("fair gave") && !notes.contains("strict gave"), "{notes}");
+}
+
+#[test]
 fn people_mark_sheets_and_what_they_differ_in_is_marked_again() {
     let setting = Setting::new();
     answers(&setting);

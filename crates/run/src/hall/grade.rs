@@ -375,7 +375,40 @@ fn warnings(desk: &Desk, asked: &Grading, settled: &[Settled], marks: &[Mark]) -
         let failed = marks.iter().filter(|mark| mark.points.is_none()).count();
         notes.push(format!("graders failed {failed} times; the first, {grader}: {why}"));
     }
+    notes.extend(indifferent(desk, marks));
     notes
+}
+
+/// Graders who give all answers alike what others tell apart.
+fn indifferent(desk: &Desk, marks: &[Mark]) -> Vec<String> {
+    const LEAST: usize = 10;
+    const ALIKE: f64 = 0.98;
+    let mut shares: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for mark in marks {
+        let script = desk.scripts.iter().find(|script| script.code == mark.code && !script.is_blank());
+        let item = script.and_then(|script| desk.paper.item(&script.item));
+        if let (Some(item), Some(points)) = (item, mark.points) {
+            shares.entry(&mark.grader).or_default().push(points / item.points);
+        }
+    }
+    let alike = |shares: &Vec<f64>| {
+        let same = |share: f64| shares.iter().filter(|other| (*other - share).abs() < 1e-9).count();
+        let (count, share) = shares.iter().map(|&share| (same(share), share)).max_by_key(|(count, _)| *count)?;
+        (shares.len() >= LEAST && count as f64 >= ALIKE * shares.len() as f64).then_some((count, share))
+    };
+    if shares.values().all(|shares| alike(shares).is_some()) {
+        return Vec::new();
+    }
+    let one = |(grader, shares): (&&str, &Vec<f64>)| {
+        let (count, share) = alike(shares)?;
+        Some(format!(
+            "{grader} gave {count} of {} answers the same {:.0} % of the points, where others differ: it tells nothing apart, \
+             and scores that rest on it say little",
+            shares.len(),
+            100.0 * share
+        ))
+    };
+    shares.iter().filter_map(one).collect()
 }
 
 fn grader_lines(desk: &Desk, marks: &[Mark]) -> Vec<GraderLine> {
