@@ -1,11 +1,11 @@
 """Marginal likelihood of Rasch and 2PL models: ours beside girth and py-irt, on the same simulated responses.
 
-    python3 benches/irt.py --python VENV/bin/python [--sizes 1000x100,10000x200] [--minutes 20]
+    python3 benches/irt.py --python VENV/bin/python [--sizes rasch:100000x1000,two-pl:10000x200] [--minutes 20]
 
 VENV needs `pip install girth py-irt`. Sizes are persons x items, growing; a peer that took longer than --minutes
-at one size is not asked at a larger one. Every program's curves are judged by one function: the marginal
+at one size is not asked at a larger one of that model. Every program's curves are judged by one function: the marginal
 log-likelihood under N(0, 1), by `crates/irt/examples/large_matrix.rs`. Then ours alone: time against threads and size, up to
-10^8 responses, with peak memory. Bar: at least 50 times faster than each peer at the largest size that it finished, and
+10^8 responses, with peak memory, drawn with --plot (`pip install matplotlib`); and 36,000 persons with 11,000 raters. Bar: at least 50 times faster than each peer at the largest size that it finished, and
 a likelihood that is no worse.
 """
 
@@ -19,6 +19,25 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BAR = 50
+LARGE = ROOT / "target/release/examples/large_matrix"
+GROWTH = [("two-pl", 1_000, 200), ("two-pl", 10_000, 200), ("two-pl", 100_000, 200),
+          ("rasch", 1_000, 1_000), ("rasch", 10_000, 1_000), ("rasch", 100_000, 1_000)]
+
+PLOT = r"""
+import json, sys
+import matplotlib
+matplotlib.use("Agg")
+import matplotlib.pyplot as plot
+times = json.loads(sys.argv[1])
+for model, threads in sorted({(m, t) for m, t, _, _ in times}):
+    line = sorted((size, seconds) for m, t, size, seconds in times if (m, t) == (model, threads))
+    plot.loglog(*zip(*line), marker="o", label=f"{model}, {threads} thread" + "s" * (threads > 1))
+plot.xlabel("responses")
+plot.ylabel("seconds of a fit")
+plot.grid(True, which="both", alpha=0.3)
+plot.legend()
+plot.savefig(sys.argv[2], bbox_inches="tight")
+"""
 
 PEER = r"""
 import json, sys, time
@@ -66,13 +85,14 @@ print(json.dumps({"seconds": seconds}))
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--python", required=True, help="an interpreter with girth and py-irt")
-    parser.add_argument("--sizes", default="1000x100,10000x200")
+    parser.add_argument("--sizes", default="rasch:1000x100,rasch:10000x200,rasch:100000x1000,two-pl:1000x100,two-pl:10000x200")
+    parser.add_argument("--peers", default="girth,py-irt")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--growth", default="1,2", help="thread counts of ours alone; empty for none")
+    parser.add_argument("--plot", help="SVG or PNG file: time against size, a line for each thread count")
     a = parser.parse_args()
-    subprocess.run(["cargo", "build", "--release", "-q", "-p", "irt", "--example", "large_matrix"], cwd=ROOT, check=True)
-    large = str(ROOT / "target/release/examples/large_matrix")
-    slow, holds = set(), True
+    subprocess.run(["cargo", "build", "--release", "-q", "--workspace", "--example", "large_matrix", "--example", "many_raters"], cwd=ROOT, check=True)
+    slow = set()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         peer = folder / "peer.py"
@@ -80,41 +100,50 @@ def main():
 
         def ours(model, persons, items, *more):
             path = folder / f"{model}-{persons}x{items}.bin"
-            command = [large, model, str(persons), str(items), str(path), *map(str, more)]
+            command = [LARGE, model, str(persons), str(items), str(path), *map(str, more)]
             return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout), path
 
-        for model in ("rasch", "two-pl"):
-            for size in a.sizes.split(","):
-                persons, items = map(int, size.split("x"))
-                runs = [ours(model, persons, items) for _ in range(3)]
-                own, path = sorted((run for run in runs), key=lambda run: run[0]["seconds"])[1]
-                print(f"{model}, {size}: ours {own['seconds']:.3f} s, log-likelihood {own['log_likelihood']:.2f}", flush=True)
-                for name in ("girth", "py-irt"):
-                    if (name, model) in slow:
-                        continue
-                    curves = folder / "curves.json"
-                    command = [a.python, str(peer), name, model, str(persons), str(items), str(path), str(curves)]
-                    try:
-                        done = subprocess.run(command, capture_output=True, text=True, timeout=60 * a.minutes)
-                    except subprocess.TimeoutExpired:
-                        print(f"  {name}: not done after {a.minutes:g} minutes", flush=True)
-                        slow.add((name, model))
-                        continue
-                    if done.returncode:
-                        print(f"  {name} failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}", flush=True)
-                        slow.add((name, model))
-                        continue
-                    seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
-                    reached = ours(model, persons, items, "--evaluate", curves)[0]["log_likelihood"]
-                    times, worse = seconds / own["seconds"], own["log_likelihood"] - reached
-                    good = times >= BAR and worse >= -0.01
-                    holds &= good
-                    print(f"  {name}: {seconds:.1f} s, {times:.0f}x ours (bar {BAR}x), log-likelihood {reached:.2f} ({-worse:+.2f}): {'holds' if good else 'FAILS'}", flush=True)
-        for model, persons, items in (("two-pl", 10_000, 200), ("two-pl", 100_000, 200), ("rasch", 100_000, 1_000)):
+        largest = {}
+        for size in a.sizes.split(","):
+            model, size = size.split(":")
+            persons, items = map(int, size.split("x"))
+            runs = [ours(model, persons, items) for _ in range(3)]
+            own, path = sorted((run for run in runs), key=lambda run: run[0]["seconds"])[1]
+            print(f"{model}, {size}: ours {own['seconds']:.3f} s, log-likelihood {own['log_likelihood']:.2f}", flush=True)
+            for name in filter(None, a.peers.split(",")):
+                if (name, model) in slow:
+                    continue
+                curves = folder / "curves.json"
+                command = [a.python, str(peer), name, model, str(persons), str(items), str(path), str(curves)]
+                try:
+                    done = subprocess.run(command, capture_output=True, text=True, timeout=60 * a.minutes)
+                except subprocess.TimeoutExpired:
+                    print(f"  {name}: not done after {a.minutes:g} minutes", flush=True)
+                    slow.add((name, model))
+                    continue
+                if done.returncode:
+                    print(f"  {name} failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}", flush=True)
+                    slow.add((name, model))
+                    continue
+                seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
+                reached = ours(model, persons, items, "--evaluate", curves)[0]["log_likelihood"]
+                times, worse = seconds / own["seconds"], own["log_likelihood"] - reached
+                good = times >= BAR and worse >= -0.01
+                largest[name, model] = good
+                print(f"  {name}: {seconds:.1f} s, {times:.0f}x ours (bar {BAR}x), log-likelihood {reached:.2f} ({-worse:+.2f}): {'holds' if good else 'does not hold'}", flush=True)
+        holds = all(largest.values())
+        times = []
+        for model, persons, items in GROWTH:
             for threads in filter(None, a.growth.split(",")):
                 own, path = ours(model, persons, items, "--threads", threads)
+                times.append([model, int(threads), persons * items, own["seconds"]])
                 print(f"ours, {model}, {persons} x {items} = {persons * items:.0e} responses, {threads} threads: {own['seconds']:.2f} s, {own['steps']} steps, peak {own['peak_mb']:.0f} MB", flush=True)
-            path.unlink()
+            path.unlink(missing_ok=True)
+        for threads in filter(None, a.growth.split(",")):
+            done = json.loads(subprocess.run([str(LARGE.with_name("many_raters")), "--threads", threads], check=True, capture_output=True, text=True).stdout)
+            print(f"ours, facets, {done['persons']} persons, {done['raters']} raters, {done['marks']} marks, {threads} threads: {done['seconds']:.1f} s, {done['steps']} steps, peak {done['peak_mb']:.0f} MB; 95 % intervals hold {100 * done['held_by_95']:.1f} % of severities", flush=True)
+        if a.plot:
+            subprocess.run([a.python, "-c", PLOT, json.dumps(times), a.plot], check=True)
     sys.exit(not holds)
 
 

@@ -18,7 +18,7 @@ FAST = FRUGAL | {"MALLOC_MMAP_THRESHOLD_": KEEP, "MALLOC_TRIM_THRESHOLD_": KEEP}
 
 def example(name):
     """Builds an example of crate learn and gives its path."""
-    subprocess.run(["cargo", "build", "--release", "-p", "learn", "--example", name], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--release", "--workspace", "--example", name], cwd=ROOT, check=True)
     return ROOT / "target/release/examples" / name
 
 
