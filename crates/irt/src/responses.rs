@@ -1,3 +1,5 @@
+use rayon::prelude::*;
+
 use crate::{Error, Result};
 
 /// Scores of persons on items, with gaps wherever a person did not meet an item.
@@ -121,13 +123,26 @@ impl Responses {
         self.items[own.clone()].iter().zip(&self.scores[own]).map(|(&item, &score)| (item as usize, usize::from(score)))
     }
 
+    /// The same as items and scores.
+    pub(crate) fn slices(&self, person: usize) -> (&[u32], &[u8]) {
+        let own = self.starts[person]..self.starts[person + 1];
+        (&self.items[own.clone()], &self.scores[own])
+    }
+
     /// How often each category of each item was scored.
     pub fn counts(&self) -> Vec<Vec<u64>> {
-        let mut counts: Vec<Vec<u64>> = self.categories.iter().map(|&n| vec![0; usize::from(n)]).collect();
-        for (&item, &score) in self.items.iter().zip(&self.scores) {
-            counts[item as usize][usize::from(score)] += 1;
+        let most = usize::from(self.categories.iter().copied().max().unwrap_or(0));
+        let share = self.items.len().div_ceil(rayon::current_num_threads()).max(1);
+        let shares = self.items.par_chunks(share).zip(self.scores.par_chunks(share)).map(|(items, scores)| {
+            let mut counts = vec![0_u64; self.categories.len() * most];
+            items.iter().zip(scores).for_each(|(&i, &score)| counts[i as usize * most + usize::from(score)] += 1);
+            counts
+        });
+        let mut counts = vec![0; self.categories.len() * most];
+        for share in shares.collect::<Vec<_>>() {
+            counts.iter_mut().zip(share).for_each(|(to, more)| *to += more);
         }
-        counts
+        self.categories.iter().enumerate().map(|(i, &n)| counts[i * most..][..usize::from(n)].to_vec()).collect()
     }
 
     /// Sum of a person's scores.

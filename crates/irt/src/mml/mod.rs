@@ -115,14 +115,14 @@ impl Mml {
     /// As [`Mml::fit`], but the curves that are given stay as they are, and the scale with them; mean and
     /// deviation of ability are estimated. Anchors of models with one slope must have the same.
     pub fn anchored(&self, responses: &Responses, anchors: &[Option<Item>]) -> Result<Fit> {
-        self.validate(responses)?;
+        let counts = responses.counts();
+        self.validate(responses, &counts)?;
         if anchors.len() != responses.items() {
             let problem = format!("are {}, one for each of {} items is needed", anchors.len(), responses.items());
             return Err(Error::Setting { setting: "anchors", problem });
         }
         let categories: Vec<usize> = (0..responses.items()).map(|item| responses.categories(item)).collect();
         let most = categories.iter().copied().max().unwrap_or(2);
-        let counts = responses.counts();
         let mut numbers = Numbers {
             own: counts.iter().map(|counts| self.model.start(counts)).collect(),
             shared: self.model.start_shared(most),
@@ -198,7 +198,7 @@ impl Mml {
         Quadrature::for_length(steps as f64 * met)
     }
 
-    fn validate(&self, responses: &Responses) -> Result<()> {
+    fn validate(&self, responses: &Responses, counts: &[Vec<u64>]) -> Result<()> {
         if self.points != 0 && !(11..=1001).contains(&self.points) {
             return Err(Error::Setting { setting: "points", problem: "must be 0, or lie between 11 and 1001".into() });
         }
@@ -210,7 +210,6 @@ impl Mml {
             let problem = format!("{} persons and {} items say nothing", responses.persons(), responses.items());
             return fail(problem, "give at least two of each");
         }
-        let counts = responses.counts();
         for (item, counts) in counts.iter().enumerate() {
             if self.model.dichotomous() && counts.len() > 2 {
                 return fail(

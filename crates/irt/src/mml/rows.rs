@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use rayon::prelude::*;
+
 use crate::{Model, Responses};
 
 /// Persons as the marginal likelihood sees them: those with equal posteriors are one row.
@@ -24,45 +26,55 @@ pub(crate) enum Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub fn new(responses: &'a Responses, model: Model) -> Self {
-        let mut numbers: HashMap<u128, u32> = HashMap::new();
-        let of: Vec<u32> = (0..responses.persons())
+        let hashes: Vec<u128> = (0..responses.persons())
+            .into_par_iter()
             .map(|person| {
+                let (items, scores) = responses.slices(person);
                 let mut hash = Hash::default();
-                let mut raw = 0;
-                for (item, score) in responses.of(person) {
-                    hash.add(item as u64);
-                    match model.raw_score_suffices() {
-                        true => raw += score as u64,
-                        false => hash.add(score as u64),
-                    }
+                hash.add(items.len() as u64);
+                // Who met every item needs no list of them.
+                if items.len() < responses.items() {
+                    items.iter().for_each(|&item| hash.add(u64::from(item)));
                 }
-                hash.add(raw);
-                let next = numbers.len() as u32;
-                *numbers.entry(hash.0).or_insert(next)
+                match model.raw_score_suffices() {
+                    true => hash.add(scores.iter().map(|&score| u64::from(score)).sum()),
+                    false => scores.iter().for_each(|&score| hash.add(u64::from(score))),
+                }
+                hash.0
             })
             .collect();
+        let mut numbers: HashMap<u128, u32> = HashMap::new();
+        let of = hashes.iter().map(|&hash| {
+            let next = numbers.len() as u32;
+            *numbers.entry(hash).or_insert(next)
+        });
+        let of: Vec<u32> = of.collect();
         if numbers.len() * 2 > responses.persons() {
             return Self::Persons(responses);
         }
         let mut members: Vec<Vec<u32>> = vec![Vec::new(); numbers.len()];
         of.iter().enumerate().for_each(|(person, &row)| members[row as usize].push(person as u32));
         let most = (0..responses.items()).map(|item| responses.categories(item)).max().unwrap_or(2);
-        let mut counts = vec![0_u32; responses.items() * most];
-        let (mut starts, mut cells) = (vec![0], Vec::new());
-        for members in &members {
+        let row = |members: &Vec<u32>| {
             let share = 1.0 / members.len() as f64;
+            let mut counts = vec![0_u32; responses.items() * most];
             for &person in members {
                 responses.of(person as usize).for_each(|(item, score)| counts[item * most + score] += 1);
             }
             // All members of a row met the same items.
-            for (item, _) in responses.of(members[0] as usize) {
-                for score in 0..responses.categories(item) {
-                    let count = std::mem::take(&mut counts[item * most + score]);
-                    if count > 0 {
-                        cells.push((item as u32, score as u8, f64::from(count) * share));
-                    }
-                }
-            }
+            let met = responses
+                .of(members[0] as usize)
+                .flat_map(|(item, _)| (0..responses.categories(item)).map(move |score| (item, score)));
+            let cells = met.filter_map(|(item, score)| {
+                let count = counts[item * most + score];
+                (count > 0).then(|| (item as u32, score as u8, f64::from(count) * share))
+            });
+            cells.collect::<Vec<_>>()
+        };
+        let rows: Vec<Vec<(u32, u8, f64)>> = members.par_iter().map(row).collect();
+        let (mut starts, mut cells) = (vec![0], Vec::with_capacity(rows.iter().map(Vec::len).sum()));
+        for row in rows {
+            cells.extend(row);
             starts.push(cells.len());
         }
         let weights = members.iter().map(|members| members.len() as f64).collect();
