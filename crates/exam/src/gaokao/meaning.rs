@@ -20,7 +20,8 @@ impl Gaokao {
             "How to read the comparisons. Each figure stands beside two worlds in which there is nothing to find. In the \
              first, the marks of each question are dealt out anew among the models (permuted), so that no model differs \
              from another. In the second, imaginary pupils with the same totals answer questions with the same totals, and \
-             a Rasch curve rules: then all tables with these totals are equally likely, and some are drawn. A figure is remarkable only if it lies outside what these worlds give by chance \
+             a Rasch curve rules: then all tables with these totals are equally likely, and some are drawn. A figure is \
+             remarkable only if it lies outside what these worlds give by chance \
              ({} draws of each).",
             self.draws
         ));

@@ -5,7 +5,8 @@ use super::table::{Table, random};
 /// Tables as likely as the given one where the Rasch model holds: those with the same total for each person and each
 /// item. The model makes all of them equally likely, whatever abilities and difficulties are, so nothing is fitted.
 ///
-/// An item of m steps is m trials of one difficulty. Two persons trade: of the trials that one of them passed and the
+/// An item of m steps is m trials of one difficulty; a mean of graders that is no whole step counts as the nearest one,
+/// and exactness ends there. Two persons trade: of the trials that one of them passed and the
 /// other did not, each keeps as many passes, but which is drawn anew (Strona et al. 2014; Carstens 2015 shows that all
 /// tables are reached alike). The table at hand is first led away from, to a hub, and every draw leads from there, so
 /// that it is exchangeable with the draws however slowly the chain mixes (Besag and Clifford 1989).

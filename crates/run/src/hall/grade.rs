@@ -9,7 +9,7 @@ mod sitting;
 mod spec;
 mod total;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -199,6 +199,8 @@ pub async fn grade(recipe: &Recipe, asked: &Grading, out: &Path, sources: &Sourc
     }
     let settled = settle(&desk.paper, &desk.scripts, &marks, asked.remark);
     notes.extend(warnings(&desk, asked, &settled, &marks));
+    let shares = shares(&desk, &marks);
+    notes.extend(indifferent(&shares));
     let calibration = asked.calibrate.then(|| calibrate(&desk.paper, &desk.scripts, &marks, &humans, recipe.seed));
     let calibration = calibration.transpose()?;
 
@@ -225,7 +227,7 @@ pub async fn grade(recipe: &Recipe, asked: &Grading, out: &Path, sources: &Sourc
         title: desk.paper.title.clone(),
         date: desk.paper.date,
         totals: total::totals(&desk.paper, &desk.answers, &settled),
-        graders: grader_lines(&desk, &marks),
+        graders: grader_lines(&shares, &marks),
         settled,
         bases,
         calibration,
@@ -375,26 +377,18 @@ fn warnings(desk: &Desk, asked: &Grading, settled: &[Settled], marks: &[Mark]) -
         let failed = marks.iter().filter(|mark| mark.points.is_none()).count();
         notes.push(format!("graders failed {failed} times; the first, {grader}: {why}"));
     }
-    notes.extend(indifferent(desk, marks));
     notes
 }
 
 /// Graders who give all answers alike what others tell apart.
-fn indifferent(desk: &Desk, marks: &[Mark]) -> Vec<String> {
+fn indifferent(shares: &BTreeMap<&str, Vec<f64>>) -> Vec<String> {
     const LEAST: usize = 10;
     const ALIKE: f64 = 0.98;
-    let mut shares: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for mark in marks {
-        let script = desk.scripts.iter().find(|script| script.code == mark.code && !script.is_blank());
-        let item = script.and_then(|script| desk.paper.item(&script.item));
-        if let (Some(item), Some(points)) = (item, mark.points) {
-            shares.entry(&mark.grader).or_default().push(points / item.points);
-        }
-    }
-    let alike = |shares: &Vec<f64>| {
-        let same = |share: f64| shares.iter().filter(|other| (*other - share).abs() < 1e-9).count();
-        let (count, share) = shares.iter().map(|&share| (same(share), share)).max_by_key(|(count, _)| *count)?;
-        (shares.len() >= LEAST && count as f64 >= ALIKE * shares.len() as f64).then_some((count, share))
+    let alike = |shares: &[f64]| {
+        let mut sorted = shares.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let same = sorted.chunk_by(|a, b| b - a < 1e-9).max_by_key(|same| same.len())?;
+        (shares.len() >= LEAST && same.len() as f64 >= ALIKE * shares.len() as f64).then_some((same.len(), same[0]))
     };
     if shares.values().all(|shares| alike(shares).is_some()) {
         return Vec::new();
@@ -411,30 +405,30 @@ fn indifferent(desk: &Desk, marks: &[Mark]) -> Vec<String> {
     shares.iter().filter_map(one).collect()
 }
 
-fn grader_lines(desk: &Desk, marks: &[Mark]) -> Vec<GraderLine> {
-    let script = |code: &str| desk.scripts.iter().find(|script| script.code == code);
-    let mut lines: BTreeMap<&str, GraderLine> = BTreeMap::new();
+/// What each grader gave for answers that say something, as shares of the points.
+fn shares<'a>(desk: &Desk, marks: &'a [Mark]) -> BTreeMap<&'a str, Vec<f64>> {
+    let scripts: HashMap<&str, &Script> = desk.scripts.iter().map(|script| (script.code.as_str(), script)).collect();
+    let mut shares: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for mark in marks {
-        let Some(script) = script(&mark.code).filter(|script| !script.is_blank()) else { continue };
-        let line = lines.entry(&mark.grader).or_insert_with(|| GraderLine {
-            grader: mark.grader.clone(),
-            marks: 0,
-            failed: 0,
-            first_failure: None,
-            mean: 0.0,
-        });
-        match mark.points {
-            Some(points) => {
-                line.marks += 1;
-                line.mean += points / desk.paper.item(&script.item).map_or(1.0, |item| item.points);
-            }
-            None => {
-                line.failed += 1;
-                line.first_failure = line.first_failure.take().or_else(|| mark.failed.clone());
-            }
-        }
+        let Some(script) = scripts.get(mark.code.as_str()).filter(|script| !script.is_blank()) else { continue };
+        let own = shares.entry(&mark.grader).or_default();
+        own.extend(mark.points.map(|points| points / desk.paper.item(&script.item).map_or(1.0, |item| item.points)));
     }
-    lines.into_values().map(|line| GraderLine { mean: line.mean / line.marks.max(1) as f64, ..line }).collect()
+    shares
+}
+
+fn grader_lines(shares: &BTreeMap<&str, Vec<f64>>, marks: &[Mark]) -> Vec<GraderLine> {
+    let one = |(&grader, shares): (&&str, &Vec<f64>)| {
+        let mut failures = marks.iter().filter(|mark| mark.grader == grader && mark.points.is_none()).peekable();
+        GraderLine {
+            grader: grader.into(),
+            marks: shares.len(),
+            first_failure: failures.peek().and_then(|mark| mark.failed.clone()),
+            failed: failures.count(),
+            mean: shares.iter().sum::<f64>() / shares.len().max(1) as f64,
+        }
+    };
+    shares.iter().map(one).collect()
 }
 
 /// Says how far a stage is.
