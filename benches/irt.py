@@ -2,11 +2,11 @@
 
     python3 benches/irt.py --python VENV/bin/python [--sizes rasch:100000x1000,two-pl:10000x200] [--minutes 20]
 
-VENV needs `pip install girth py-irt`. Sizes are persons x items, growing; a peer that took longer than --minutes
-at one size is not asked at a larger one of that model. Every program's curves are judged by one function: the marginal
-log-likelihood under N(0, 1), by `crates/irt/examples/large_matrix.rs`. Then ours alone: time against threads and size, up to
-10^8 responses, with peak memory, drawn with --plot (`pip install matplotlib`); and 36,000 persons with 11,000 raters. Bar: at least 50 times faster than each peer at the largest size that it finished, and
-a likelihood that is no worse.
+VENV needs `pip install girth py-irt`. Sizes are persons x items, growing; a peer that took longer than --minutes at one
+size is not asked at a larger one of that model. Every program's curves are judged by one function: the marginal
+log-likelihood under N(0, 1), by `crates/irt/examples/large_matrix.rs`. Then ours alone: time against threads and size, up
+to 10^8 responses, with peak memory, drawn with --plot (`pip install matplotlib`); and 36,000 persons with 11,000 raters.
+Bar: at least 50 times faster than each peer at the largest size that it finished, and a likelihood that is no worse.
 """
 
 import argparse
@@ -36,7 +36,7 @@ plot.xlabel("responses")
 plot.ylabel("seconds of a fit")
 plot.grid(True, which="both", alpha=0.3)
 plot.legend()
-plot.savefig(sys.argv[2], bbox_inches="tight")
+plot.savefig(sys.argv[2], bbox_inches="tight", dpi=110)
 """
 
 PEER = r"""
@@ -85,11 +85,11 @@ print(json.dumps({"seconds": seconds}))
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--python", required=True, help="an interpreter with girth and py-irt")
-    parser.add_argument("--sizes", default="rasch:1000x100,rasch:10000x200,rasch:100000x1000,two-pl:1000x100,two-pl:10000x200")
-    parser.add_argument("--peers", default="girth,py-irt")
+    parser.add_argument("--sizes", default="rasch:1000x100,rasch:10000x200,rasch:100000x200,rasch:100000x1000,two-pl:1000x100,two-pl:10000x200")
+    parser.add_argument("--peers", default="girth,py-irt", help="whom to ask")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--growth", default="1,2", help="thread counts of ours alone; empty for none")
-    parser.add_argument("--plot", help="SVG or PNG file: time against size, a line for each thread count")
+    parser.add_argument("--plot", help="PNG or SVG file: time against size, a line for each thread count")
     a = parser.parse_args()
     subprocess.run(["cargo", "build", "--release", "-q", "--workspace", "--example", "large_matrix", "--example", "many_raters"], cwd=ROOT, check=True)
     slow = set()

@@ -164,7 +164,7 @@ def open_paper():
     """The open questions as a paper, the answers in Inspect's logs, and the marks of its scorers."""
     folder = a.out / "open"
     folder.mkdir(exist_ok=True)
-    head = {"title": "Word problems", "date": "2020-06-15", "subject": "mathematics", "licence": "CC BY-NC 4.0"}
+    head = {"title": "Word problems", "date": "2020-07-05", "subject": "mathematics", "licence": "CC BY-NC 4.0"}
     items = [{"id": str(q["id"]), "kind": "open", "points": 1, "question": q["question"],
               "steps": [{"text": f"The answer comes to {q['answer']}.", "points": 1}]}
              for q in lines(a.out / "tasks/questions.jsonl")]
