@@ -26,14 +26,19 @@ impl Gaokao {
             self.draws
         ));
         text.extend(self.discrepancies.iter().map(|d| format!("{} {}", says(d), verdict(d))));
-        let flat = self.consistency.iter().filter(|c| c.simulated.is_some_and(|null| null.p < 0.05 && c.r > null.mean));
-        let flat = flat.count();
-        let by_chance = 0.025 * self.consistency.len() as f64;
+        let apart = |flatter: bool| {
+            let off = |null: Null, r: f64| null.p < 0.05 && (r > null.mean) == flatter;
+            self.consistency.iter().filter(|c| c.simulated.is_some_and(|null| off(null, c.r))).count()
+        };
         text.push(format!(
-            "Model by model: of {} correlations (subject × model × type) {flat} are flatter than pupils of the curve would \
-             be, at 5 %; about {by_chance:.1} would be by chance alone. Only a count well above that speaks against reading \
-             the scores as ability.",
-            self.consistency.len()
+            "Model by model: of {} correlations (subject × model × type) {} are flatter than pupils of the curve would be, at \
+             5 %, and {} steeper; about {:.1} of each would be by chance alone. Only a count of flat ones well above that \
+             speaks against reading the scores as ability; many of both kinds say that the models do not find the same \
+             questions hard.",
+            self.consistency.len(),
+            apart(true),
+            apart(false),
+            0.025 * self.consistency.len() as f64
         ));
         text.push(control(&self.discrepancies));
         text.push(

@@ -467,7 +467,7 @@ fn of_paper(paper: &Gaokao) -> Vec<Section> {
     });
     let columns = ["person", "subject", "type", "r [95 %]", "pupils of the curve", "p", "items"];
     let correlations = Section::new("Difficulty and score rate")
-        .text("Pearson's r of difficulty and score rate; p against pupils of the fitted curve, not adjusted for the number of rows.")
+        .text("Pearson's r of difficulty and score rate; p against pupils of the curve, not adjusted for the number of rows.")
         .table(Table::new(columns, rows.collect()).file("analysis.json"));
     let rows = paper.curves.iter().map(|c| {
         let p = |at: usize| c.simulated[at].map_or_else(dash, |n| p_value(n.p));
@@ -484,7 +484,7 @@ fn of_paper(paper: &Gaokao) -> Vec<Section> {
     let columns =
         ["person", "θ", "slope", "R² (p)", "deviation at similar difficulty (p)", "off the curve (p)", "items"];
     let curves = Section::new("The curve of each model")
-        .text("Eq. 1 fitted to each model's score rates by least squares; p against pupils of the fitted curve.")
+        .text("Eq. 1 fitted to each model's score rates by least squares; p against pupils of the curve.")
         .table(Table::new(columns, rows.collect()).file("analysis.json"));
     vec![found, correlations, curves]
 }
